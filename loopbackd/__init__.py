@@ -1,0 +1,21 @@
+"""
+loopbackd is the other end of every local connection.
+
+The nouns:
+
+- a **service** is a named *endpoint* (a Twisted endpoint string) with a *protocol*;
+- a **connection** is one accepted stream and the facts about it;
+- its **peer** is who is at the other end: an address and, on this machine, uid, pid and command.
+
+The path of a byte::
+
+     endpoint string        tcp:62893:interface=127.0.0.1
+          | listen
+     net/  transport        writes at once when it can, counts what passes
+          | accept
+     gate                   who is there; may they come in; is there room
+          |
+     protocol               auto | hello | echo | ... | the user's own
+
+There is nothing between the transport and the protocol: what the gate let in, it leaves alone.
+"""

@@ -1,0 +1,5 @@
+"""The ``loopbackd`` command."""
+
+
+def main() -> None:
+    """Run the command."""

@@ -1,0 +1,1 @@
+"""All I/O of connections: the batch reactor, the eager transports, listening."""

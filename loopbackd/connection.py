@@ -1,0 +1,298 @@
+"""The live table: every accepted stream and the facts about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from loopbackd.iloopbackd import IConnectionWatcher
+
+if TYPE_CHECKING:
+    import socket
+
+    from loopbackd.peer.identity import PeerIdentity
+
+
+class CountingTransport(Protocol):
+    """What the table reads from a transport (see L{loopbackd.net.transport})."""
+
+    bytesReceived: int
+    bytesSent: int
+    lastActivity: float
+    peerFinished: bool
+    disconnecting: bool | int
+    protocol: Any
+
+    def getHost(self) -> IAddress: ...
+    def getPeer(self) -> IAddress: ...
+    def getHandle(self) -> socket.socket: ...
+    def loseConnection(self) -> None: ...
+    def abortConnection(self) -> None: ...
+
+
+class Connection:
+    """
+    One accepted stream.
+
+    @ivar id: a number no other connection of this run has.
+    @ivar service: the name of the service that accepted it.
+    @ivar remote: the address of the peer.
+    @ivar opened: when it was accepted, in seconds since the epoch.
+    @ivar closed: when it ended, or L{None} while it is open.
+    @ivar reason: why it ended, or L{None}: C{"done"}, C{"lost"}, C{"aborted"} or what was raised.
+    @ivar claimed: who a PROXY header says the client is: C{(host, port)}; never to be trusted.
+    """
+
+    __slots__ = (
+        "_peer",
+        "_received",
+        "_sent",
+        "_table",
+        "_transport",
+        "claimed",
+        "closed",
+        "id",
+        "opened",
+        "reason",
+        "remote",
+        "service",
+    )
+
+    def __init__(
+        self, table: Connections, id: int, service: str, remote: IAddress, opened: float
+    ) -> None:
+        self._table = table
+        self._transport: CountingTransport | None = None
+        self._peer: PeerIdentity | None = None
+        self._received = 0
+        self._sent = 0
+        self.id = id
+        self.service = service
+        self.remote = remote
+        self.opened = opened
+        self.closed: float | None = None
+        self.reason: str | None = None
+        self.claimed: tuple[str, int] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.id} of {self.service} from {self.remote} {self.state}>"
+
+    @property
+    def bytesReceived(self) -> int:
+        """How many bytes came from the peer (upstream)."""
+        return self._received if self._transport is None else self._transport.bytesReceived
+
+    @property
+    def bytesSent(self) -> int:
+        """How many bytes the kernel took for the peer (downstream)."""
+        return self._sent if self._transport is None else self._transport.bytesSent
+
+    @property
+    def lastActivity(self) -> float:
+        """When the last byte was read or sent, in seconds since the epoch."""
+        if self._transport is None:
+            return self.opened if self.closed is None else self.closed
+        return max(self.opened, self._transport.lastActivity)
+
+    @property
+    def state(self) -> str:
+        """C{"open"}, C{"half-closed"} (the peer finished sending), C{"closing"}, C{"closed"}."""
+        if self.closed is not None:
+            return "closed"
+        if self._transport is None:
+            return "open"
+        if self._transport.disconnecting:
+            return "closing"
+        return "half-closed" if self._transport.peerFinished else "open"
+
+    @property
+    def protocol(self) -> str:
+        """The name of the protocol's class, as spoken now; empty before and after."""
+        if self._transport is None:
+            return ""
+        return type(self._transport.protocol).__name__
+
+    @property
+    def peer(self) -> PeerIdentity | None:
+        """
+        Uid, inode and (on unix sockets) pid of the peer, asked of the kernel at the first use.
+
+        L{None} when the connection ended before anybody asked.
+        """
+        if self._peer is None and self._transport is not None:
+            self.identified(self._table.identify(self._transport.getHandle()))
+        return self._peer
+
+    def identified(self, peer: PeerIdentity) -> None:
+        """The gate, or somebody who asked, learned who is there."""
+        self._peer = peer
+        if self._transport is not None:
+            self._table.changed(self, "peer")
+
+    def carriedBy(self, transport: CountingTransport) -> None:
+        """The stream has a transport: from now on counts and state are read from it."""
+        self._transport = transport
+
+    def hangUp(self) -> None:
+        """Close when everything written has been sent."""
+        if self._transport is not None:
+            self._transport.loseConnection()
+
+    def abort(self) -> None:
+        """Reset the connection at once; what was not sent is lost."""
+        if self._transport is not None:
+            self._transport.abortConnection()
+
+    def changed(self, what: str) -> None:
+        """Tell the watchers (see L{IConnectionWatcher.connectionChanged})."""
+        self._table.changed(self, what)
+
+    def ended(self, why: str) -> None:
+        """The transport is gone; counts become final. A second call does nothing."""
+        if self.closed is None:
+            if self._transport is not None:
+                self._received = self._transport.bytesReceived
+                self._sent = self._transport.bytesSent
+                self._transport = None
+            self.reason = why
+            self._table.remove(self)
+
+
+class Totals:
+    """What a service has seen since it started; the counts of open connections included."""
+
+    __slots__ = ("bytesReceived", "bytesSent", "open", "opened", "refused")
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.opened = 0
+        self.refused = 0
+        self.bytesReceived = 0
+        self.bytesSent = 0
+
+
+class Connections:
+    """
+    The table of open connections, by id.
+
+    @param identify: says who is at the other end of a socket; never raises.
+    @param seconds: the time, in seconds since the epoch.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        identify: Callable[[socket.socket], PeerIdentity],
+        seconds: Callable[[], float],
+    ) -> None:
+        self.identify = identify
+        self._seconds = seconds
+        self._open: dict[int, Connection] = {}
+        self._nextId = 1
+        self._totals: dict[str, Totals] = {}
+        self._watchers: list[IConnectionWatcher] = []
+        self._emptied: list[Callable[[], object]] = []
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Connection]:
+        """The open connections, oldest first; safe to change the table meanwhile."""
+        return iter(list(self._open.values()))
+
+    def get(self, id: int) -> Connection | None:
+        """The open connection of that number, if there is one."""
+        return self._open.get(id)
+
+    def totals(self, service: str) -> Totals:
+        """The live counters of a service; the open connections' bytes are not yet in them."""
+        totals = self._totals.get(service)
+        if totals is None:
+            totals = self._totals[service] = Totals()
+        return totals
+
+    def services(self) -> list[str]:
+        """The names of all services that had a connection, in order of their first."""
+        return list(self._totals)
+
+    def add(self, service: str, remote: IAddress) -> Connection:
+        """Enter a connection that was let in."""
+        connection = Connection(self, self._nextId, service, remote, self._seconds())
+        self._nextId += 1
+        self._open[connection.id] = connection
+        totals = self.totals(service)
+        totals.open += 1
+        totals.opened += 1
+        if self._watchers:
+            self._tell("connectionOpened", connection)
+        return connection
+
+    def remove(self, connection: Connection) -> None:
+        """Take out a connection that ended (called by L{Connection.ended})."""
+        del self._open[connection.id]
+        connection.closed = self._seconds()
+        totals = self.totals(connection.service)
+        totals.open -= 1
+        totals.bytesReceived += connection.bytesReceived
+        totals.bytesSent += connection.bytesSent
+        if self._watchers:
+            self._tell("connectionClosed", connection)
+        if not self._open and self._emptied:
+            waiting, self._emptied = self._emptied, []
+            for call in waiting:
+                call()
+
+    def changed(self, connection: Connection, what: str) -> None:
+        """Tell the watchers that something other than a count changed."""
+        if self._watchers:
+            self._tell("connectionChanged", connection, what)
+
+    def watch(self, watcher: IConnectionWatcher) -> None:
+        """From now on tell C{watcher} of every opening, change and closing."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: IConnectionWatcher) -> None:
+        """Tell C{watcher} no more."""
+        self._watchers.remove(watcher)
+
+    def whenEmpty(self, call: Callable[[], object]) -> None:
+        """Call once, when the last connection has ended; at once when there is none."""
+        if self._open:
+            self._emptied.append(call)
+        else:
+            call()
+
+    def _tell(self, event: str, *args: object) -> None:
+        for watcher in list(self._watchers):
+            try:
+                getattr(watcher, event)(*args)
+            except Exception:
+                self._log.failure("A watcher failed in {event}.", event=event)
+
+
+def connectionOf(transport: object) -> Connection | None:
+    """
+    The connection a protocol's transport belongs to.
+
+    L{None} where there is none: in a test with a string transport, or on C{stdio:}.
+    """
+    found = getattr(transport, "connection", None)
+    return found if isinstance(found, Connection) else None
+
+
+def reasonOf(failure: Failure) -> str:
+    """A word for why a connection ended: C{done}, C{lost}, C{aborted} or the exception's name."""
+    from twisted.internet import error
+
+    if failure.check(error.ConnectionDone):
+        return "done"
+    if failure.check(error.ConnectionAborted):
+        return "aborted"
+    if failure.check(error.ConnectionLost):
+        return "lost"
+    return failure.type.__name__ if failure.type else "unknown"

@@ -1,0 +1,41 @@
+"""The interfaces that code outside loopbackd implements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IProtocolFactory
+from zope.interface import Interface
+
+if TYPE_CHECKING:
+    from loopbackd.connection import Connection
+    from loopbackd.protocols.registry import Surroundings
+
+
+class IServedFactory(IProtocolFactory):
+    """A protocol factory that wants to know the service it is used by."""
+
+    def servedBy(surroundings: Surroundings) -> None:
+        """
+        Called once, before the service listens.
+
+        @param surroundings: the reactor, the live table of connections, the service's name.
+        @raise ValueError: the factory cannot be used there; the message is shown to the operator.
+        """
+
+
+class IConnectionWatcher(Interface):
+    """Somebody who is told what happens in the table of connections."""
+
+    def connectionOpened(connection: Connection) -> None:
+        """A connection was let in; its protocol has not run yet."""
+
+    def connectionChanged(connection: Connection, what: str) -> None:
+        """
+        Something other than a count changed.
+
+        @param what: C{"protocol"}, C{"peer"} or C{"half-closed"}.
+        """
+
+    def connectionClosed(connection: Connection) -> None:
+        """A connection is gone; its counts are final and C{connection.reason} says why."""

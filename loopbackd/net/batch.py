@@ -1,0 +1,291 @@
+"""
+The batch reactor: one event of the real reactor serves every connection that is ready.
+
+Twisted's reactor pays for each event separately: a log context, two calls, a look at the clock and
+at the timers.  Here the descriptors sit in an epoll set of their own (epoll(7): an epoll descriptor
+is itself pollable), which the real reactor sees as a single readable descriptor.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import error, main
+from twisted.internet.interfaces import IHalfCloseableDescriptor, IReactorFDSet
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from loopbackd.net.reactor import PlainReactor
+
+_log = Logger()
+_DONE = Failure(main.CONNECTION_DONE)
+_LOST = Failure(main.CONNECTION_LOST)
+
+_IN = 1  # select.EPOLLIN, select.EPOLLOUT and so on; not everywhere does select have them
+_OUT = 4
+_HANGUP = 8 | 16
+
+# So many events are served in one batch, so many batches in one event of the real reactor, before
+# its timers and other descriptors get their turn.
+_MOST_EVENTS = 256
+_MOST_BATCHES = 4
+
+
+@implementer(IReactorFDSet)
+class BatchReactor(PlainReactor):
+    """
+    A real reactor whose streams are eager and served in batches.
+
+    @raise OSError: the system gives no epoll descriptor.
+
+    @ivar now: the time at which the batch being served began, in seconds.
+    """
+
+    now = 0.0
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__(reactor)
+        self._epoll = select.epoll()
+        self.fileno = self._epoll.fileno
+        self._selectables: dict[int, Any] = {}
+        self._wanted: dict[int, int] = {}
+        self._known: dict[int, int] = {}
+        self._unsettled: set[int] = set()
+        self._later: list[Callable[[], object]] = []
+        self._inBatch = False
+        self._unpollable: set[Any] = set()
+        self._listed = False
+
+    # Interest.  What is added during a batch is told to the kernel at its end, so a connection
+    # that is answered and closed at once never costs an epoll_ctl(2).
+
+    def addReader(self, reader: Any) -> None:
+        """See L{IReactorFDSet.addReader}."""
+        self._want(reader, _IN)
+
+    def addWriter(self, writer: Any) -> None:
+        """See L{IReactorFDSet.addWriter}."""
+        self._want(writer, _OUT)
+
+    def removeReader(self, reader: Any) -> None:
+        """See L{IReactorFDSet.removeReader}."""
+        self._unwant(reader, _IN)
+
+    def removeWriter(self, writer: Any) -> None:
+        """See L{IReactorFDSet.removeWriter}."""
+        self._unwant(writer, _OUT)
+
+    def _want(self, selectable: Any, flag: int) -> None:
+        fd = selectable.fileno()
+        if self._selectables.get(fd) is not selectable:
+            # New, or the number of a descriptor that was closed without being removed.
+            self._selectables[fd] = selectable
+            self._wanted[fd] = 0
+            self._known.pop(fd, None)
+        if self._wanted[fd] & flag:
+            return
+        self._wanted[fd] |= flag
+        if self._inBatch:
+            self._unsettled.add(fd)
+        else:
+            self._settle(fd)
+
+    def _unwant(self, selectable: Any, flag: int) -> None:
+        fd = selectable.fileno()
+        if self._selectables.get(fd) is not selectable:
+            if self._unpollable:
+                self._removeUnpollable(selectable, flag)
+            return
+        wanted = self._wanted[fd] & ~flag
+        if wanted == self._wanted[fd]:
+            return
+        self._wanted[fd] = wanted
+        if wanted and self._inBatch:
+            self._unsettled.add(fd)
+        else:
+            self._settle(fd)
+
+    def _settle(self, fd: int) -> None:
+        """Tell the kernel what is wanted of a descriptor."""
+        wanted = self._wanted.get(fd, 0)
+        known = self._known.get(fd, 0)
+        if not wanted:
+            self._forget(fd)
+        elif not known:
+            self._register(fd, wanted)
+        elif wanted != known:
+            self._epoll.modify(fd, wanted)
+            self._known[fd] = wanted
+
+    def _register(self, fd: int, wanted: int) -> None:
+        try:
+            self._epoll.register(fd, wanted)
+        except PermissionError:
+            # A plain file: epoll(7) cannot watch it; the real reactor knows what to do.
+            self._addUnpollable(fd, wanted)
+            return
+        self._known[fd] = wanted
+        if not self._listed:
+            self._listed = True
+            self._reactor.addReader(self)
+
+    def _forget(self, fd: int) -> None:
+        del self._selectables[fd], self._wanted[fd]
+        self._unsettled.discard(fd)
+        if self._known.pop(fd, 0):
+            try:
+                self._epoll.unregister(fd)
+            except OSError as problem:
+                # A descriptor that was closed first has left the set by itself.
+                if problem.errno not in (errno.EBADF, errno.ENOENT):
+                    raise
+        if not self._selectables and self._listed:
+            self._listed = False
+            self._reactor.removeReader(self)
+
+    def _addUnpollable(self, fd: int, wanted: int) -> None:
+        selectable = self._selectables.pop(fd)
+        del self._wanted[fd]
+        self._unpollable.add(selectable)
+        if wanted & _IN:
+            self._reactor.addReader(selectable)
+        if wanted & _OUT:
+            self._reactor.addWriter(selectable)
+
+    def _removeUnpollable(self, selectable: Any, flag: int) -> None:
+        if selectable in self._unpollable:
+            (self._reactor.removeReader if flag == _IN else self._reactor.removeWriter)(selectable)
+
+    def getReaders(self) -> list[Any]:
+        """See L{IReactorFDSet.getReaders}."""
+        return [self._selectables[fd] for fd, flags in self._wanted.items() if flags & _IN]
+
+    def getWriters(self) -> list[Any]:
+        """See L{IReactorFDSet.getWriters}."""
+        return [self._selectables[fd] for fd, flags in self._wanted.items() if flags & _OUT]
+
+    def removeAll(self) -> list[Any]:
+        """See L{IReactorFDSet.removeAll}."""
+        removed = list(self._selectables.values())
+        for fd in list(self._selectables):
+            self._forget(fd)
+        return removed
+
+    # Being a descriptor of the real reactor.
+
+    def doRead(self) -> None:
+        """Serve every descriptor that is ready (called by the real reactor)."""
+        for _ in range(_MOST_BATCHES):
+            events = self._epoll.poll(0, _MOST_EVENTS)
+            if not events:
+                return
+            self._serve(events)
+
+    def _serve(self, events: list[tuple[int, int]]) -> None:
+        self.now = self._reactor.seconds()
+        self._inBatch = True
+        selectables = self._selectables
+        known = self._known
+        for fd, event in events:
+            # An event of a descriptor closed earlier in this batch, whose number may be in use
+            # again: what has it now is not known to the kernel yet.
+            if fd not in known:
+                continue
+            selectable = selectables[fd]
+            reading = bool(event & _IN)
+            try:
+                if reading:
+                    why = selectable.doRead()
+                elif event & _HANGUP:
+                    reading = bool(self._wanted[fd] & _IN)
+                    why = main.CONNECTION_DONE if reading else main.CONNECTION_LOST
+                else:
+                    why = None
+                if event & _OUT and not why and selectables.get(fd) is selectable:
+                    reading = False
+                    why = selectable.doWrite()
+            except BaseException as problem:
+                _log.failure("{selectable} failed; it is closed.", selectable=selectable)
+                why = problem
+            if why:
+                self._disconnect(selectable, why, reading)
+        self._inBatch = False
+        while self._later:
+            later, self._later = self._later, []
+            for call in later:
+                self._run(call)
+        while self._unsettled:
+            fd = self._unsettled.pop()
+            try:
+                self._settle(fd)
+            except OSError:
+                _log.failure("Descriptor {fd} cannot be watched.", fd=fd)
+                self._forget(fd)
+
+    def _run(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception:
+            _log.failure("{call} failed.", call=call)
+
+    def _disconnect(self, selectable: Any, why: BaseException, reading: bool) -> None:
+        """The end of a descriptor, as Twisted's reactors tell it, half-close included."""
+        try:
+            self.removeReader(selectable)
+            if (
+                reading
+                and isinstance(why, error.ConnectionDone)
+                and IHalfCloseableDescriptor.providedBy(selectable)
+            ):
+                selectable.readConnectionLost(_DONE)
+                return
+            self.removeWriter(selectable)
+            if isinstance(why, error.ConnectionDone):
+                selectable.connectionLost(_DONE)
+            elif isinstance(why, error.ConnectionLost):
+                selectable.connectionLost(_LOST)
+            else:
+                selectable.connectionLost(Failure(why))
+        except BaseException:
+            _log.failure("{selectable} failed while it was closed.", selectable=selectable)
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Call after what runs now has returned, before anything is waited for."""
+        if self._inBatch:
+            self._later.append(call)
+        else:
+            self._reactor.callLater(0, call)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The real reactor is being emptied, as at its shutdown: so are we."""
+        for selectable in self.removeAll():
+            selectable.connectionLost(reason)
+
+    def logPrefix(self) -> str:
+        """What the real reactor names us in its log."""
+        return "batch"
+
+    def close(self) -> None:
+        """Give back the epoll descriptor."""
+        self.removeAll()
+        self._epoll.close()
+
+
+def batchIfPossible(reactor: Any) -> tuple[PlainReactor, str | None]:
+    """
+    The best reactor this system offers for streams.
+
+    @return: the reactor, and what is missing if it is only a L{PlainReactor}.
+    """
+    if not hasattr(select, "epoll"):
+        return PlainReactor(reactor), "epoll(7) is missing on this system"
+    if not IReactorFDSet.providedBy(reactor):
+        return PlainReactor(reactor), f"{type(reactor).__name__} cannot watch descriptors"
+    try:
+        return BatchReactor(reactor), None
+    except OSError as problem:
+        return PlainReactor(reactor), f"epoll_create1(2): {problem.strerror}"

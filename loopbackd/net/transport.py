@@ -1,0 +1,363 @@
+"""
+Eager transports: Twisted's stream transports that write at once and count what passes.
+
+Twisted's own C{write} waits for one more turn of the reactor.  These send immediately when nothing
+is queued, which saves that turn and two C{epoll_ctl} calls a message.  In everything else they
+keep Twisted's promises: order, producers, C{loseConnection} after what was written, no
+C{connectionLost} from inside C{loseConnection}.
+
+One promise is added: when the peer has finished sending (a half-close) and the protocol does not
+care to know, what was already written still goes out before the connection is closed.
+
+Private names of L{twisted.internet.tcp} are read here and in L{loopbackd.net.port};
+C{tests/net/test_private_names.py} fails when Twisted changes them.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import _newtls, abstract, main, tcp, unix
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from loopbackd.connection import Connection, reasonOf
+
+if TYPE_CHECKING:
+    from loopbackd.net.reactor import PlainReactor
+
+_log = Logger()
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_CONNECTION_DONE = Failure(main.CONNECTION_DONE)
+
+
+def resetAndClose(sock: socket.socket) -> None:
+    """Close a socket so that its peer sees a reset (SO_LINGER 0, socket(7)), not an end."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    except OSError:
+        pass
+    finally:
+        sock.close()
+
+
+class EagerWrites:
+    """
+    The mixin that makes a Twisted stream transport eager.
+
+    @ivar bytesReceived: bytes read from the peer.
+    @ivar bytesSent: bytes the kernel took.
+    @ivar lastActivity: the reactor's time at the last read or direct send.
+    @ivar peerFinished: whether the peer has finished sending.
+    @ivar connection: the facts about this stream, where it came through a service.
+    """
+
+    bytesReceived = 0
+    bytesSent = 0
+    lastActivity = 0.0
+    peerFinished = False
+    connection: Connection | None = None
+
+    if TYPE_CHECKING:
+        TLS: bool
+        connected: int | bool
+        disconnecting: int | bool
+        dataBuffer: bytes
+        producer: Any
+        streamingProducer: bool
+        protocol: Any
+        reactor: PlainReactor
+        socket: socket.socket
+        bufferSize: int
+        _tempDataBuffer: list[bytes]
+        _tempDataLen: int
+        _writeDisconnected: bool
+        _aborting: bool
+
+        def startReading(self) -> None: ...
+        def stopReading(self) -> None: ...
+        def startWriting(self) -> None: ...
+        def stopWriting(self) -> None: ...
+        def _maybePauseProducer(self) -> None: ...
+
+    def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        """See L{twisted.internet.interfaces.ITLSTransport}; the records are sent eagerly too."""
+        _newtls.startTLS(self, ctx, normal, _Beneath)
+
+    def _mayPass(self) -> bool:
+        """Whether a write can overtake nothing."""
+        return not (self._tempDataLen or self.dataBuffer)
+
+    def _sendNow(self, data: bytes) -> int:
+        """Send what the kernel takes; an error is left for the reactor to find."""
+        try:
+            sent = self.socket.send(data)
+        except OSError:
+            return 0
+        self.bytesSent += sent
+        self.lastActivity = self.reactor.now
+        return sent
+
+    def write(self, data: bytes) -> None:
+        """Send at once what the kernel takes; queue the rest."""
+        if self.TLS:
+            if self.connected:
+                self.protocol.write(data)
+            return
+        self.writeBeneath(data)
+
+    def writeBeneath(self, data: bytes) -> None:
+        """L{write}, below any TLS started on this transport."""
+        if not isinstance(data, bytes):
+            raise TypeError(f"data must be bytes, not {type(data).__name__}")
+        if not self.connected or self._writeDisconnected or self._aborting or not data:
+            return
+        if self._mayPass():
+            sent = self._sendNow(data)
+            if sent == len(data):
+                if self.producer is not None and not self.streamingProducer:
+                    self.startWriting()
+                return
+            if sent:
+                data = data[sent:]
+        self._tempDataBuffer.append(data)
+        self._tempDataLen += len(data)
+        self._maybePauseProducer()
+        self.startWriting()
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """L{write} the chunks as one."""
+        self.write(b"".join(iovec))
+
+    def loseConnection(self) -> None:
+        """
+        Close once everything written has been sent and no producer is registered.
+
+        @see: L{twisted.internet.interfaces.ITransport.loseConnection}
+        """
+        if self.TLS:
+            if self.connected and not self.disconnecting:
+                self.protocol.loseConnection()
+            return
+        self.loseBeneath()
+
+    def loseBeneath(self) -> None:
+        """L{loseConnection}, below any TLS started on this transport."""
+        if self.connected and not self.disconnecting:
+            self.stopReading()
+            self.disconnecting = 1
+            if self._writeDisconnected or (self.producer is None and self._mayPass()):
+                self.reactor.soon(self._finish)
+            else:
+                self.startWriting()
+
+    def _finish(self) -> None:
+        """End the connection if nothing was written or registered since it was asked to."""
+        if self.connected and not self._aborting:
+            if self._writeDisconnected or (self.producer is None and self._mayPass()):
+                self.connectionLost(_CONNECTION_DONE)
+            else:
+                self.startWriting()
+
+    def writeSomeData(self, data: bytes) -> int | BaseException:
+        """Send queued data and count it (see L{twisted.internet.abstract.FileDescriptor})."""
+        sent = super().writeSomeData(data)  # type: ignore[misc]
+        if isinstance(sent, int) and sent > 0:
+            self.bytesSent += sent
+            self.lastActivity = self.reactor.now
+        return sent  # type: ignore[no-any-return]
+
+    def _dataReceived(self, data: bytes) -> Exception | None:
+        """
+        Count, then give the data to the protocol.
+
+        What a protocol raises is logged here with the connection it happened on, and ends that
+        connection alone.
+        """
+        if not data:
+            return main.CONNECTION_DONE  # type: ignore[no-any-return]
+        self.bytesReceived += len(data)
+        self.lastActivity = self.reactor.now
+        try:
+            self.protocol.dataReceived(data)
+        except Exception as error:
+            protocolFailed(self, "dataReceived")
+            return error
+        return None
+
+    def readConnectionLost(self, reason: Failure) -> None:
+        """
+        The peer has finished sending.
+
+        A half-closeable protocol is told and decides.  For any other the connection ends, after
+        what it has written or its producer still writes.
+        """
+        self.peerFinished = True
+        if self.connection is not None:
+            self.connection.changed("half-closed")
+        aware = IHalfCloseableProtocol(self.protocol, None)
+        if aware is not None:
+            try:
+                aware.readConnectionLost()
+            except Exception:
+                protocolFailed(self, "readConnectionLost")
+                self.connectionLost(Failure())
+        elif self.producer is not None or not self._mayPass():
+            self.loseBeneath()
+        else:
+            self.connectionLost(reason)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The stream ended: settle the facts, then tell the protocol."""
+        if self.connection is not None:
+            self.connection.ended(reasonOf(reason))
+        try:
+            super().connectionLost(reason)  # type: ignore[misc]
+        except Exception:
+            protocolFailed(self, "connectionLost")
+            if hasattr(self, "socket"):
+                # It was the producer that failed, before Twisted closed the socket.
+                self.producer = None
+                super().connectionLost(reason)  # type: ignore[misc]
+
+
+class _Beneath:
+    """What TLS calls to reach the bare connection (see L{twisted.internet._newtls})."""
+
+    write = EagerWrites.writeBeneath
+    loseConnection = EagerWrites.loseBeneath
+    registerProducer = abstract.FileDescriptor.registerProducer
+    unregisterProducer = abstract.FileDescriptor.unregisterProducer
+
+    @staticmethod
+    def writeSequence(transport: EagerWrites, iovec: Iterable[bytes]) -> None:
+        transport.writeBeneath(b"".join(iovec))
+
+
+def protocolFailed(transport: EagerWrites, where: str) -> None:
+    """Log the exception being handled as the fault of the transport's protocol."""
+    _log.failure(
+        "{connection}: {protocol}.{where} failed; the connection is closed.",
+        connection=transport.connection or transport,
+        protocol=type(getattr(transport, "protocol", None)).__name__,
+        where=where,
+    )
+
+
+class _EagerServer(EagerWrites):
+    """What the accepted streams have in common: a small instance, and a cached own address."""
+
+    # The two numbers the reactor asks for on each event are found on the instance; all that is
+    # only printed is worked out when it is printed.  An idle connection stays small that way.
+    repstr = ""
+    sessionno = 0
+    _shouldShutdown = False
+
+    if TYPE_CHECKING:
+        server: Any
+        client: Any
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.logPrefix()}>"
+
+    def logPrefix(self) -> str:
+        """The protocol's class and the connection's number, for log prefixes."""
+        protocol = getattr(self, "protocol", None)
+        number = "-" if self.connection is None else self.connection.id
+        return f"{type(protocol).__name__},{number}"
+
+    def getHost(self) -> IAddress:
+        """Our own address; not asked of the kernel where the port has only one."""
+        known = None if self.server is None else self.server.onlyHost
+        return super().getHost() if known is None else known  # type: ignore[misc,no-any-return]
+
+
+class Server(_EagerServer, tcp.Server):
+    """An accepted TCP stream."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        client: Any,
+        server: Any,
+        sessionno: int,
+        reactor: PlainReactor,
+    ) -> None:
+        sock.setblocking(False)
+        self.reactor = reactor
+        self._tempDataBuffer = []
+        self._tempDataLen = 0
+        self.socket = sock
+        self.fileno = sock.fileno
+        self.protocol = protocol
+        self.server = server
+        self.client = client
+        self.connected = 1
+        if len(client) != 2:
+            self._addressType = tcp.address.IPv6Address
+        self.startReading()
+
+    def doRead(self) -> Any:
+        """Read once and give the protocol what came."""
+        try:
+            data = self.socket.recv(self.bufferSize)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        self.bytesReceived += len(data)
+        self.lastActivity = self.reactor.now
+        try:
+            self.protocol.dataReceived(data)
+        except Exception as error:
+            protocolFailed(self, "dataReceived")
+            return error
+        return None
+
+
+class UnixServer(_EagerServer, unix.Server):
+    """An accepted unix stream; descriptors can be passed as on Twisted's own."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        client: Any,
+        server: Any,
+        sessionno: int,
+        reactor: PlainReactor,
+    ) -> None:
+        sock.setblocking(False)
+        self.reactor = reactor
+        self._tempDataBuffer = []
+        self._tempDataLen = 0
+        self._sendmsgQueue: list[int] = []
+        self.socket = sock
+        self.fileno = sock.fileno
+        self.protocol = protocol
+        self.server = server
+        self.client = (client, None)
+        self.hostname = client
+        self.connected = 1
+        self.startReading()
+
+    def _mayPass(self) -> bool:
+        return not self._sendmsgQueue and super()._mayPass()
+
+
+class Client(EagerWrites, tcp.Client):
+    """A TCP stream we opened."""
+
+
+class UnixClient(EagerWrites, unix.Client):
+    """A unix stream we opened."""
+
+    def _mayPass(self) -> bool:
+        return not self._sendmsgQueue and super()._mayPass()

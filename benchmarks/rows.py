@@ -1,0 +1,96 @@
+"""The rows of the tables: who is compared with whom, at what."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from measuring import (
+    IDLE_CONNECTIONS,
+    Entry,
+    Plan,
+    freshEachTime,
+    memoryRound,
+    startRound,
+    underLoad,
+)
+from servers import (
+    ASYNCIO,
+    BLOCKING,
+    EPOLL,
+    LOOPBACKD,
+    PORTFORWARD,
+    SOCAT,
+    STOCK,
+    UVLOOP,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure of each round: its key there, its unit in the table, and which way is better."""
+
+    key: str
+    unit: str
+    moreIsBetter: bool
+    digits: int = 0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: its name on the command line, its words in the tables, its measurement."""
+
+    key: str
+    title: str
+    columns: tuple[Column, ...]
+    measure: Callable[[Plan], list[Entry]]
+    needsLoad: bool = True
+
+
+PER_MESSAGE = Column("cpu_per_message", "server CPU µs per message", False, 2, 1e6)
+PER_CONNECTION = Column("cpu_per_message", "server CPU µs per connection", False, 1, 1e6)
+MESSAGES = Column("messages_per_second", "messages/s", True)
+MEGABYTES = Column("megabytes_per_second", "MB/s", True)
+CONNECTIONS = Column("connections_per_second", "connections/s", True)
+
+ECHO = (LOOPBACKD, EPOLL, UVLOOP, ASYNCIO, STOCK, SOCAT)
+HELLO = (LOOPBACKD, EPOLL, UVLOOP, ASYNCIO, STOCK, BLOCKING, SOCAT)
+
+ROWS = (
+    Row(
+        "echo64",
+        "Echo, 64 connections, 64 B messages",
+        (MESSAGES, PER_MESSAGE),
+        underLoad(ECHO, "echo", "echo", "64", "64"),
+    ),
+    Row(
+        "echo16k",
+        "Echo, 64 connections, 16 KiB messages",
+        (MEGABYTES, PER_MESSAGE),
+        underLoad(ECHO, "echo", "echo", "64", "16384"),
+    ),
+    Row(
+        "echo1",
+        "Echo, 1 connection, 64 B messages (round trips)",
+        (MESSAGES, PER_MESSAGE),
+        underLoad(ECHO, "echo", "echo", "1", "64"),
+    ),
+    Row(
+        "hello",
+        "Hello: connect, be greeted, be closed; 64 at a time",
+        (CONNECTIONS, PER_CONNECTION),
+        underLoad(HELLO, "hello", "connect", "64"),
+    ),
+    Row(
+        "memory",
+        f"Memory per idle connection, {IDLE_CONNECTIONS} connections",
+        (Column("vmrss_per_connection", "bytes per connection (RSS growth)", False),),
+        freshEachTime((LOOPBACKD, STOCK, ASYNCIO, UVLOOP), memoryRound),
+    ),
+    Row(
+        "start",
+        "From starting the process to accepting a connection",
+        (Column("seconds_to_listening", "ms", False, 0, 1e3),),
+        freshEachTime((LOOPBACKD, PORTFORWARD), startRound, startRounds=True, warmUp=True),
+        needsLoad=False,
+    ),
+)

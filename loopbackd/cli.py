@@ -1,5 +1,73 @@
-"""The ``loopbackd`` command."""
+"""The ``loopbackd`` command: what is there, is a configuration good, start a protocol of your own."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as versionOf
+from pathlib import Path
+
+import click
+
+from loopbackd.newpackage import NameTaken, write
+from loopbackd.prepared import prepare
+from loopbackd.protocols.registry import known
+from loopbackd.settings import SettingsError, read
 
 
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(versionOf("loopbackd"), prog_name="loopbackd", message="%(prog)s %(version)s")
 def main() -> None:
-    """Run the command."""
+    """
+    The other end of every local connection.
+
+    The daemon itself is run by Twisted: twistd -n loopbackd
+    """
+
+
+@main.command()
+def protocols() -> None:
+    """List the protocols a service can speak."""
+    listed = list(known())
+    width = max(len(protocol.name) for protocol in listed)
+    for protocol in listed:
+        origin = "" if protocol.origin == "loopbackd" else f"  [{protocol.origin}]"
+        click.echo(f"{protocol.name:<{width}}  {protocol.what}{origin}")
+
+
+@main.command("check-config")
+@click.argument("file", type=click.Path(path_type=Path))
+def checkConfig(file: Path) -> None:
+    """Say whether the daemon could run with this configuration FILE."""
+    try:
+        settings = read(file)
+        prepare(settings, file.absolute().parent)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    for service in settings.service:
+        click.echo(f"{service.name}: {service.protocol} on {service.endpoint}")
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Where to put it. [default: here]",
+)
+def new(name: str, directory: Path) -> None:
+    """Write a small package with a protocol of your own, tests included."""
+    try:
+        written = write(name, directory)
+    except (ValueError, NameTaken) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    for path in written:
+        click.echo(path)
+    click.echo(f"\nNext:  cd {directory / name} && pip install -e '.[test]' && pytest")
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"loopbackd {versionOf('loopbackd')}")

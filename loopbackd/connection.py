@@ -44,6 +44,7 @@ class Connection:
     @ivar opened: when it was accepted, in seconds since the epoch.
     @ivar closed: when it ended, or L{None} while it is open.
     @ivar reason: why it ended, or L{None}: C{"done"}, C{"lost"}, C{"aborted"} or what was raised.
+    @ivar whenEnded: called with the connection when it has ended; the gate's.
     @ivar claimed: who a PROXY header says the client is: C{(host, port)}; never to be trusted.
     """
 
@@ -60,6 +61,7 @@ class Connection:
         "reason",
         "remote",
         "service",
+        "whenEnded",
     )
 
     def __init__(
@@ -77,6 +79,7 @@ class Connection:
         self.closed: float | None = None
         self.reason: str | None = None
         self.claimed: tuple[str, int] | None = None
+        self.whenEnded: Callable[[Connection], object] | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} of {self.service} from {self.remote} {self.state}>"
@@ -160,6 +163,8 @@ class Connection:
                 self._transport = None
             self.reason = why
             self._table.remove(self)
+            if self.whenEnded is not None:
+                self.whenEnded(self)
 
 
 class Totals:

@@ -196,9 +196,10 @@ class EagerWrites:
         A half-closeable protocol is told and decides.  For any other the connection ends, after
         what it has written or its producer still writes.
         """
-        self.peerFinished = True
-        if self.connection is not None:
-            self.connection.changed("half-closed")
+        if not self.peerFinished:
+            self.peerFinished = True
+            if self.connection is not None:
+                self.connection.changed("half-closed")
         aware = IHalfCloseableProtocol(self.protocol, None)
         if aware is not None:
             try:
@@ -210,6 +211,11 @@ class EagerWrites:
             self.loseBeneath()
         else:
             self.connectionLost(reason)
+
+    def resumeProducing(self) -> None:
+        """Read on; not where the peer has finished and there is nothing to read."""
+        if self.connected and not self.disconnecting and not self.peerFinished:
+            self.startReading()
 
     def connectionLost(self, reason: Failure) -> None:
         """The stream ended: settle the facts, then tell the protocol."""
@@ -361,3 +367,17 @@ class UnixClient(EagerWrites, unix.Client):
 
     def _mayPass(self) -> bool:
         return not self._sendmsgQueue and super()._mayPass()
+
+
+def switchProtocol(transport: Any, protocol: Any) -> None:
+    """
+    Give a live transport another protocol; from the next byte on it has the connection to itself.
+
+    The caller calls C{makeConnection} and hands over what was received already.
+    """
+    if getattr(transport, "TLS", False):
+        transport = transport.protocol
+    if hasattr(transport, "wrappedProtocol"):
+        transport.wrappedProtocol = protocol
+    else:
+        transport.protocol = protocol

@@ -1,0 +1,195 @@
+"""Listening for a service: its endpoint, its twin, and why not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IProtocolFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from loopbackd.connection import Connection
+from loopbackd.gate import Gate
+from loopbackd.net.endpoint import (
+    Endpoint,
+    EndpointError,
+    hasIPv6,
+    listen,
+    reachableByOthers,
+    shown,
+    twinOf,
+)
+from loopbackd.net.reactor import Doorway, PlainReactor
+from loopbackd.peer.netlink import SocketDiag
+from loopbackd.peer.port import whoHolds, whoHoldsPath
+from loopbackd.prepared import Prepared, refusedAsRemote
+from loopbackd.settings import ServiceSettings, SettingsError
+from loopbackd.systemd import explainSystemd
+
+_log = Logger()
+
+# How often a free port is looked for that is free on both loopback addresses.
+_TRIES = 8
+
+
+class Live(Protocol):
+    """A service as it runs, as far as its listener needs it."""
+
+    prepared: Prepared
+    gate: Gate
+
+
+@implementer(IProtocolFactory)
+class Listener:
+    """
+    One endpoint that is listened on, for whichever service has it now.
+
+    It is the door of its ports and the factory of its endpoint; both go to the service, so that a
+    reload can hand a port over without closing it.
+
+    @param core: the reactor that streams are built on.
+    @param diag: asked who is in the way.
+    @ivar service: whose connections these are.
+    """
+
+    def __init__(self, core: PlainReactor, diag: SocketDiag, service: Live) -> None:
+        self._core = core
+        self._diag = diag
+        self.service = service
+        self.endpoint: Endpoint = service.prepared.endpoint
+        self.ports: list[IListeningPort] = []
+
+    @property
+    def addresses(self) -> list[IAddress]:
+        """What is listened on, the twin last."""
+        return [port.getHost() for port in self.ports if hasattr(port, "getHost")]
+
+    def open(self) -> None:
+        """
+        Listen, on the twin too.
+
+        @raise SettingsError: it cannot be; says who is in the way.
+        """
+        for _ in range(_TRIES):
+            self._bind(self.endpoint)
+            try:
+                self.openTwin()
+                return
+            except SettingsError:
+                self.close()
+                # For a port that was ours to choose, choose another.
+                if self.endpoint.port != 0:
+                    raise
+        raise SettingsError(f"service {self._name!r}: no port is free on both loopback addresses")
+
+    def openTwin(self) -> None:
+        """
+        Claim the same port on the other loopback address, where there is one.
+
+        @raise SettingsError: somebody has it.
+        """
+        if len(self.ports) == 1 and self._settings.twin and hasIPv6():
+            twin = twinOf(self.endpoint, getattr(self.ports[0].getHost(), "port", 0))
+            if twin is not None:
+                self._bind(twin)
+
+    def closeTwin(self) -> None:
+        """Give the twin up if the service does not want it any more."""
+        if len(self.ports) == 2 and not self._settings.twin:
+            self.ports.pop().stopListening()
+
+    @property
+    def _settings(self) -> ServiceSettings:
+        return self.service.prepared.settings
+
+    @property
+    def _name(self) -> str:
+        return self._settings.name
+
+    def _bind(self, endpoint: Endpoint) -> None:
+        unfit = explainSystemd(endpoint.text, os.environ)
+        if unfit is not None:
+            raise SettingsError(f"service {self._name!r}: {unfit}")
+        failures: list[Failure] = []
+        ports: list[IListeningPort] = []
+        listening = Deferred.fromCoroutine(listen(Doorway(self._core, self), endpoint, self))
+        listening.addCallbacks(ports.append, failures.append)
+        if failures:
+            raise SettingsError(self._explain(failures[0], endpoint))
+        if ports:
+            self._opened(ports[0])
+        else:
+            # An endpoint of somebody else's, that takes its time.
+            listening.addCallback(lambda _: self._openedLate(ports, failures, endpoint))
+
+    def _opened(self, port: IListeningPort) -> None:
+        host = port.getHost() if hasattr(port, "getHost") else None
+        if host is not None and reachableByOthers(host) and not self._settings.allow_remote:
+            port.stopListening()
+            raise SettingsError(refusedAsRemote(self._settings, shown(host)))
+        self.ports.append(port)
+
+    def _openedLate(
+        self, ports: list[IListeningPort], failures: list[Failure], endpoint: Endpoint
+    ) -> None:
+        try:
+            for failure in failures:
+                raise SettingsError(self._explain(failure, endpoint))
+            for port in ports:
+                self._opened(port)
+        except SettingsError as error:
+            _log.critical("{error}", error=error)
+
+    def _explain(self, failure: Failure, endpoint: Endpoint) -> str:
+        error = failure.value
+        start = f"service {self._name!r} cannot listen on {endpoint.text}"
+        if isinstance(error, EndpointError):
+            return f"service {self._name!r}: {error}"
+        if not isinstance(error, CannotListenError):
+            return f"{start}: {type(error).__name__}: {error}"
+        problem = error.socketError
+        number = getattr(problem, "errno", None)
+        if endpoint.path is not None and number in (errno.EADDRINUSE, None):
+            return f"{start}: {whoHoldsPath(endpoint.path)}"
+        if endpoint.port is not None and number == errno.EADDRINUSE:
+            return f"{start}: {whoHolds(self._diag, endpoint.host or '', endpoint.port)}"
+        if endpoint.port is not None and number == errno.EACCES:
+            return (
+                f"{start}: you may not use port {endpoint.port}; take one above 1023, or let"
+                " systemd open it (etc/loopbackd.socket)"
+            )
+        if number == errno.EADDRNOTAVAIL:
+            return f"{start}: this machine does not have the address {endpoint.host}"
+        return f"{start}: {getattr(problem, 'strerror', None) or problem}"
+
+    def close(self) -> Deferred[Any]:
+        """Listen no more; open connections stay."""
+        ports, self.ports = self.ports, []
+        stopping = [port.stopListening() for port in ports if hasattr(port, "stopListening")]
+        return DeferredList([d for d in stopping if isinstance(d, Deferred)], consumeErrors=True)
+
+    # Being a factory and a door.
+
+    def doStart(self) -> None:
+        """The service's factory is started with the service, not with each port."""
+
+    def doStop(self) -> None:
+        """See L{doStart}."""
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        """The protocol of the service that has this endpoint now."""
+        return self.service.prepared.factory.buildProtocol(addr)
+
+    def admit(self, sock: socket.socket, remote: IAddress) -> Connection | None:
+        """See L{loopbackd.net.port.Door}."""
+        return self.service.gate.admit(sock, remote)
+
+    def flooded(self, howMany: int) -> None:
+        """See L{loopbackd.net.port.Door}."""
+        self.service.gate.flooded(howMany)

@@ -1,0 +1,141 @@
+"""What can be written behind ``twistd loopbackd``."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.python import usage
+
+from loopbackd.prepared import Prepared, prepare
+from loopbackd.settings import (
+    DEFAULT_ENDPOINT,
+    Settings,
+    SettingsError,
+    check,
+    freeName,
+    read,
+)
+
+
+class Options(usage.Options):
+    """
+    The options of the plugin.
+
+    @ivar settings: what was asked, once the options are parsed.
+    @ivar prepared: its services, found good.
+    """
+
+    synopsis = "[options]"
+    longdesc = (
+        "The other end of every local connection. Without options one address answers every"
+        f" protocol: {DEFAULT_ENDPOINT}."
+    )
+    optParameters = [  # noqa: RUF012
+        ["config", "c", None, "Read services from this TOML file; SIGHUP reads it again."],
+        ["listen", "l", None, f"Endpoint of the service. [default: {DEFAULT_ENDPOINT}]"],
+        ["protocol", "p", None, "Protocol of the service, as loopbackd protocols lists them;"
+         " yours as package.module:Name or path/file.py:Name. [default: auto]"],
+        ["drain", None, None, "Seconds connections get to finish at SIGTERM. [default: 5]", float],
+    ]
+    optFlags = [  # noqa: RUF012
+        ["no-twin", None, "Leave the same port on [::1] alone."],
+        ["allow-remote", None, "Permit endpoints that other machines can reach."],
+    ]
+    compData = usage.Completions(optActions={"config": usage.CompleteFiles("*.toml")})
+
+    settings: Settings
+    prepared: dict[str, Prepared]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._serve: list[tuple[str, str]] = []
+
+    def opt_serve(self, service: str) -> None:
+        """
+        Another service, as PROTOCOL@ENDPOINT; can be given more than once.
+        """
+        protocol, at, endpoint = service.partition("@")
+        if not at or not protocol or not endpoint:
+            raise usage.UsageError(
+                f"--serve {service!r}: write PROTOCOL@ENDPOINT,"
+                " for example echo@tcp:7007:interface=127.0.0.1"
+            )
+        self._serve.append((protocol, endpoint))
+
+    opt_s = opt_serve
+
+    def opt_version(self) -> None:
+        """
+        Print loopbackd's version and exit.
+        """
+        sys.stdout.write(f"loopbackd {version('loopbackd')}\n")
+        raise SystemExit(0)
+
+    def parseArgs(self, *words: str) -> None:
+        """There are no arguments, only options."""
+        if words:
+            raise usage.UsageError(f"{words[0]!r} is no option; there are only options here")
+
+    def postOptions(self) -> None:
+        """
+        Find out beforehand whether what was asked can be had.
+
+        @raise SystemExit: it cannot; one line says why.
+        """
+        try:
+            self.reload()
+        except SettingsError as error:
+            raise SystemExit(f"loopbackd: {error}") from None
+
+    def reload(self) -> None:
+        """
+        Read the configuration, and the user's own protocols, (again).
+
+        @raise SettingsError: something is wrong; C{settings} and C{prepared} are as they were.
+        """
+        if self["config"] is None:
+            settings, directory = self._asked(), Path.cwd()
+        else:
+            path = self._configuration()
+            settings, directory = read(path), path.parent
+        prepared = prepare(settings, directory)
+        self.settings, self.prepared = settings, prepared
+
+    def _configuration(self) -> Path:
+        instead = [f"--{name}" for name in ("listen", "protocol") if self[name] is not None]
+        instead += ["--serve"] if self._serve else []
+        instead += [f"--{name}" for name in ("no-twin", "allow-remote") if self[name]]
+        instead += ["--drain"] if self["drain"] is not None else []
+        if instead:
+            raise SettingsError(f"{instead[0]} and --config: write it into {self['config']}")
+        return Path(self["config"]).absolute()
+
+    def _asked(self) -> Settings:
+        """The settings that the options ask for; checked as if they stood in a file."""
+        wanted = list(self._serve)
+        if not wanted or self["listen"] is not None or self["protocol"] is not None:
+            wanted.insert(0, (self["protocol"] or "auto", self["listen"] or DEFAULT_ENDPOINT))
+        services: list[dict[str, Any]] = []
+        for protocol, endpoint in wanted:
+            services.append(
+                {
+                    "name": freeName(protocol, {service["name"] for service in services}),
+                    "protocol": protocol,
+                    "endpoint": endpoint,
+                    "twin": not self["no-twin"],
+                    "allow_remote": bool(self["allow-remote"]),
+                }
+            )
+        asked: dict[str, Any] = {"service": services}
+        if self["drain"] is not None:
+            asked["drain"] = self["drain"]
+        try:
+            return check(msgspec.convert(asked, Settings), "options")
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"options: {error}") from None
+
+

@@ -1,0 +1,94 @@
+"""From settings to a service that could listen: everything that can be found wrong beforehand is."""
+
+from __future__ import annotations
+
+import pwd
+from pathlib import Path
+
+from twisted.internet.interfaces import IProtocolFactory
+
+from loopbackd.net.endpoint import EndpointError, parse
+from loopbackd.protocols.registry import SPEAK_ONLY, ProtocolError, isFile, makeFactory
+from loopbackd.settings import Route, Routes, ServiceSettings, Settings, SettingsError
+
+
+def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
+    """
+    Make everything a service needs that can be made without listening.
+
+    @param directory: what a relative path to a protocol's file is relative to.
+    @return: the prepared services by name.
+    @raise SettingsError: a protocol, option, user or endpoint is not to be had; names the service.
+    """
+    return {service.name: Prepared(service, directory) for service in settings.service}
+
+
+class Prepared:
+    """A service that could listen: settings that were found good, and the factory they ask for."""
+
+    def __init__(self, settings: ServiceSettings, directory: Path) -> None:
+        self.settings = settings
+        try:
+            self.endpoint = parse(settings.endpoint)
+            self.factory = _factory(settings, directory)
+        except (EndpointError, ProtocolError) as error:
+            raise SettingsError(f"service {settings.name!r}: {error}") from error
+        self.allowed = _allowedUids(settings)
+        if self.endpoint.isRemote and not settings.allow_remote:
+            raise SettingsError(refusedAsRemote(settings, f"{self.endpoint.host}"))
+        if settings.first_byte_timeout and settings.protocol in SPEAK_ONLY:
+            raise SettingsError(
+                f"service {settings.name!r}: {settings.protocol} waits for no byte;"
+                " remove first_byte_timeout"
+            )
+
+    @property
+    def place(self) -> str:
+        """What two services cannot both have: the endpoint, unless each gets a port of its own."""
+        name = f" of {self.settings.name}" if self.endpoint.port == 0 else ""
+        return self.settings.endpoint + name
+
+    def isSame(self, other: Prepared) -> bool:
+        """Whether replacing one by the other would change nothing."""
+        return self.settings == other.settings and not isFile(self.settings.protocol)
+
+
+def _factory(settings: ServiceSettings, directory: Path) -> IProtocolFactory:
+    factory = makeFactory(settings.protocol, settings.options, directory)
+    if settings.protocol == "auto":
+        from loopbackd.protocols.auto import UNWRAP, AutoFactory
+
+        assert isinstance(factory, AutoFactory)
+        routes = settings.routes or Routes()
+        for kind in Routes.__struct_fields__:
+            route = getattr(routes, kind)
+            wanted = route if isinstance(route, Route) else Route(protocol=route)
+            if wanted.protocol == "auto" or (wanted.protocol == UNWRAP and kind != "proxy"):
+                raise ProtocolError(f"routes: {kind} = {wanted.protocol!r} leads nowhere")
+            if wanted.protocol != UNWRAP:
+                factory.routes[kind] = makeFactory(wanted.protocol, wanted.options, directory)
+    return factory
+
+
+def _allowedUids(settings: ServiceSettings) -> frozenset[int] | None:
+    if not settings.allow_uids:
+        return None
+    uids = set()
+    for who in settings.allow_uids:
+        try:
+            uids.add(who if isinstance(who, int) else pwd.getpwnam(who).pw_uid)
+        except KeyError:
+            raise SettingsError(
+                f"service {settings.name!r}: allow_uids: there is no user {who!r};"
+                " write a name of this machine's or a uid"
+            ) from None
+    return frozenset(uids)
+
+
+def refusedAsRemote(settings: ServiceSettings, where: str) -> str:
+    """Why a service may not listen where other machines can reach it, and what to do."""
+    return (
+        f"service {settings.name!r}: endpoint {settings.endpoint!r} listens on {where}, which other"
+        " machines can reach, and nothing here asks for a password; add"
+        " interface=127.0.0.1, or allow_remote = true if you mean it"
+    )

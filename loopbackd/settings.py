@@ -1,0 +1,254 @@
+"""What was asked of the daemon: one schema for the command line, TOML files and reloads."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+DEFAULT_PORT = 62893
+DEFAULT_ENDPOINT = f"tcp:{DEFAULT_PORT}:interface=127.0.0.1"
+
+_A_YEAR = 366 * 86400
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=_A_YEAR)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Uid = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class SettingsError(Exception):
+    """
+    What was asked cannot be done.
+
+    The message is one line for the operator: where, which key, which value, and what to do.
+    """
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A protocol and its options, where a name alone is not enough."""
+
+    protocol: str
+    options: dict[str, Any] = {}
+
+
+class Routes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    What C{auto} hands a connection to, by what the client's first bytes are.
+
+    Each is a protocol as in C{service.protocol}, or a table with C{protocol} and C{options}.
+    """
+
+    tls: str | Route = "refuse"
+    http: str | Route = "page"
+    http2: str | Route = "refuse"
+    proxy: str | Route = "unwrap"
+    other: str | Route = "echo"
+    silent: str | Route = "talk"
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    One service.
+
+    @ivar name: what it is called in logs and tables; unique.
+    @ivar endpoint: a Twisted server endpoint string.
+    @ivar protocol: the name of a protocol, C{package.module:Name} or C{path/file.py:Name}.
+    @ivar options: keyword arguments for the protocol.
+    @ivar routes: for C{auto} alone.
+    @ivar twin: also claim the same port on C{[::1]} where the endpoint is on C{127.0.0.1}.
+    @ivar allow_remote: permit an endpoint that other machines can reach.
+    @ivar allow_uids: the uids or user names that may connect; empty for everybody.
+    @ivar max_connections: how many may be open at once; 0 for as many as there is room for.
+    @ivar max_connections_per_uid: how many of them may be one user's; 0 for half of all.
+    @ivar first_byte_timeout: seconds until the first byte must have come, where the protocol waits
+        for one; 0 for no such deadline.
+    @ivar idle_timeout: seconds without a byte in either direction after which a connection is
+        closed, found out within a quarter of that time; 0 for never.
+    """
+
+    name: Name = "main"
+    endpoint: Annotated[str, msgspec.Meta(min_length=1)] = DEFAULT_ENDPOINT
+    protocol: Annotated[str, msgspec.Meta(min_length=1)] = "auto"
+    options: dict[str, Any] = {}
+    routes: Routes | None = None
+    twin: bool = True
+    allow_remote: bool = False
+    allow_uids: tuple[Uid | str, ...] = ()
+    max_connections: Count = 0
+    max_connections_per_uid: Count = 0
+    first_byte_timeout: Seconds = 0.0
+    idle_timeout: Seconds = 0.0
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    What C{--logger=loopbackd.logs.observer} writes.
+
+    @ivar level: C{debug}, C{info}, C{warn}, C{error} or C{critical}; this and worse is written.
+    @ivar levels: other levels for some namespaces: C{"loopbackd.net" = "debug"}.
+    @ivar format: C{text} or C{json}.
+    """
+
+    level: str = "info"
+    levels: dict[str, str] = {}
+    format: str = "text"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Everything.
+
+    @ivar drain: seconds that open connections get to finish after SIGTERM.
+    @ivar max_connections: how many may be open at once over all services; 0 for half of the file
+        descriptors the system allows us.
+    """
+
+    service: tuple[ServiceSettings, ...] = (ServiceSettings(),)
+    drain: Seconds = 5.0
+    max_connections: Count = 0
+    log: LogSettings | None = None
+
+
+def check(settings: Settings, source: str) -> Settings:
+    """
+    Check what a schema cannot say.
+
+    @param source: where the settings come from, for the message.
+    @return: the same settings.
+    @raise SettingsError: two services share a name or an endpoint, or a key is out of place.
+    """
+    if not settings.service:
+        raise SettingsError(f"{source}: there is no service; write at least one [[service]]")
+    names: set[str] = set()
+    endpoints: dict[str, str] = {}
+    for service in settings.service:
+        if service.name in names:
+            raise SettingsError(
+                f"{source}: two services are named {service.name!r}; give each its own name"
+            )
+        names.add(service.name)
+        other = endpoints.setdefault(service.endpoint, service.name)
+        if other != service.name and not _picksItsOwn(service.endpoint):
+            raise SettingsError(
+                f"{source}: services {other!r} and {service.name!r} have the same endpoint"
+                f" {service.endpoint!r}; give each its own"
+            )
+        if service.routes is not None and service.protocol != "auto":
+            raise SettingsError(
+                f"{source}: service {service.name!r}: routes belong to protocol 'auto',"
+                f" not to {service.protocol!r}; remove [service.routes]"
+            )
+    return settings
+
+
+def _picksItsOwn(endpoint: str) -> bool:
+    return bool(re.match(r"(tcp6?|ssl):(port=)?0+(:|$)", endpoint))
+
+
+def read(path: Path) -> Settings:
+    """
+    The settings of a TOML file.
+
+    @raise SettingsError: it cannot be read, is not TOML, or asks for what there is not; the message
+        names the file, the key, the value and the remedy.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}; give a file you can read") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> Settings:
+    """The settings in a TOML text; see L{read}."""
+    try:
+        asked = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source}: not TOML: {error}") from None
+    _nameServices(asked)
+    try:
+        settings = msgspec.convert(asked, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explain(str(error), asked, source)) from None
+    return check(settings, source)
+
+
+def _nameServices(asked: dict[str, Any]) -> None:
+    """A service that was given no name is called after its protocol."""
+    services = asked.get("service")
+    if not isinstance(services, list):
+        return
+    taken = {str(s["name"]) for s in services if isinstance(s, dict) and "name" in s}
+    for service in services:
+        if isinstance(service, dict) and "name" not in service:
+            service["name"] = freeName(str(service.get("protocol", "auto")), taken)
+            taken.add(service["name"])
+
+
+def freeName(protocol: str, taken: set[Any]) -> str:
+    """A name for a service of this protocol that is not taken."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", protocol.rpartition(":")[2]).strip("-")[:50] or "service"
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+_PATH = re.compile(r"\.?([A-Za-z_][\w-]*)|\[(\d+|\.\.\.)\]")
+_WORDS = {
+    "`str` matching regex '^[A-Za-z0-9._-]+$'": "letters, digits, '.', '_' and '-' only",
+    "`float`": "a number",
+    "`int | str`": "a uid or a user name",
+    "`int`": "a whole number",
+    "`str | object`": "the name of a protocol or a table",
+    "`str`": "a text",
+    "`bool`": "true or false",
+    "`array`": "a list",
+    "`object`": "a table",
+}
+_UNKNOWN = re.compile(r"Object contains unknown field `(.+?)`")
+
+
+def _explain(message: str, asked: dict[str, Any], source: str) -> str:
+    """A validation error in the operator's words."""
+    what, _, where = message.partition(" - at `$")
+    steps = _PATH.findall(where.rstrip("`"))
+    value: Any = asked
+    kind: Any = Settings
+    place = []
+    for key, index in steps:
+        if key:
+            value = value.get(key) if isinstance(value, dict) else None
+            place.append(key)
+            kind = {"service": ServiceSettings, "routes": Routes, "log": LogSettings}.get(key, kind)
+        elif index.isdigit() and isinstance(value, (list, tuple)):
+            value = value[int(index)]
+            if isinstance(value, dict) and "name" in value:
+                place[-1] = f"{place[-1]} {value['name']!r}"
+        else:
+            value = None
+    prefix = ": ".join([source, *place])
+    unknown = _UNKNOWN.match(what)
+    if unknown:
+        return f"{prefix}: {_unknownKey(unknown[1], kind)}"
+    wanted = what[:1].lower() + what[1:]
+    for word, meaning in _WORDS.items():
+        wanted = wanted.replace(word, meaning)
+    if value is None or isinstance(value, dict):
+        return f"{prefix}: {wanted}"
+    return f"{prefix} = {value!r}: {wanted}"
+
+
+def _unknownKey(key: str, kind: Any) -> str:
+    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    near = difflib.get_close_matches(key, known, 1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    return f"unknown key {key!r}; {remedy}"

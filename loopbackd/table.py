@@ -1,0 +1,55 @@
+"""The live table in words, for people: C{talk}'s C{stats}, and the log at SIGUSR1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loopbackd.connection import Connection, Connections
+
+MOST_ROWS = 100
+"""How many connections are listed one by one."""
+
+
+def describe(connections: Connections, now: float) -> Iterator[str]:
+    """
+    The table, a line at a time: a line for each service, then one for each open connection.
+
+    @param now: the time, in seconds since the epoch.
+    """
+    for name in connections.services():
+        totals = connections.totals(name)
+        received, sent = totals.bytesReceived, totals.bytesSent
+        for connection in connections:
+            if connection.service == name:
+                received += connection.bytesReceived
+                sent += connection.bytesSent
+        yield (
+            f"{name}: {totals.open} open, {totals.opened} in all, {totals.refused} refused,"
+            f" {received} bytes in, {sent} bytes out"
+        )
+    for number, connection in enumerate(connections):
+        if number == MOST_ROWS:
+            yield f"... and {len(connections) - MOST_ROWS} more"
+            return
+        yield _row(connection, now)
+
+
+def _row(connection: Connection, now: float) -> str:
+    return (
+        f"#{connection.id} {connection.service} {connection.protocol or '-'} from"
+        f" {shownPeer(connection)}: {connection.state}, {now - connection.opened:.1f} s,"
+        f" {connection.bytesReceived} bytes in, {connection.bytesSent} bytes out"
+    )
+
+
+def shownPeer(connection: Connection) -> str:
+    """Where a connection comes from, and who a PROXY header claims it is for."""
+    remote = connection.remote
+    host, port = getattr(remote, "host", None), getattr(remote, "port", None)
+    if host is None:
+        where = "unix"
+    else:
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if connection.claimed is not None:
+        where += f" (claims {connection.claimed[0]} port {connection.claimed[1]})"
+    return where

@@ -1,0 +1,151 @@
+"""What ``twistd`` and ``twist`` run: the services, the signals, and word to systemd."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.logger import Logger
+
+from loopbackd import logs, systemd
+from loopbackd.options import Options
+from loopbackd.service import Loopback
+from loopbackd.settings import SettingsError
+from loopbackd.table import describe
+
+__all__ = ["Options", "makeService"]
+
+_log = Logger()
+
+
+class CannotStart(SystemExit, Exception):
+    """
+    The daemon cannot do what it was asked for.
+
+    Both of its classes are needed: twistd cleans up after an L{Exception}, and Python prints a
+    L{SystemExit} as one line without a traceback, and exits with 1.
+    """
+
+
+class Daemon(MultiService):
+    """
+    Everything that runs.
+
+    @param options: what was asked; read again at SIGHUP.
+    @param reactor: the real reactor.
+    @param environ: where systemd says how to reach it.
+    """
+
+    def __init__(self, options: Options, reactor: Any, environ: dict[str, str]) -> None:
+        super().__init__()
+        self._options = options
+        self._reactor = reactor
+        plain = bool(environ.get("LOOPBACKD_PLAIN_REACTOR"))
+        self.loopback = Loopback(options.settings, options.prepared, reactor, plain)
+        self.loopback.setServiceParent(self)
+        self._notifier = systemd.Notifier.fromEnvironment(environ)
+        try:
+            interval = systemd.watchdogInterval(environ, os.getpid())
+        except ValueError as error:
+            raise CannotStart(f"loopbackd: {error}") from None
+        if self._notifier is not None and interval is not None:
+            systemd.Watchdog(self._notifier, interval, reactor).setServiceParent(self)
+
+    def privilegedStartService(self) -> None:
+        """Listen; who cannot says why in one line."""
+        self._configureLogs()
+        try:
+            super().privilegedStartService()
+        except SettingsError as error:
+            raise self._refusal(error) from None
+
+    def startService(self) -> None:
+        """Listen if that is still to do, take signals, and tell systemd."""
+        try:
+            super().startService()
+        except SettingsError as error:
+            raise self._refusal(error) from None
+        self._onSignal("SIGHUP", self.reload)
+        self._onSignal("SIGUSR1", self.printTable)
+        self._reactor.callWhenRunning(self._ready)
+
+    def _refusal(self, error: SettingsError) -> CannotStart:
+        # In the background standard error leads nowhere; the log is what is left.
+        _log.critical("{error}", error=error)
+        return CannotStart(f"loopbackd: {error}")
+
+    def _configureLogs(self) -> None:
+        asked = self._options.settings.log
+        if asked is not None:
+            logs.configure(asked.level, asked.levels, asked.format)
+
+    def _onSignal(self, name: str, call: Callable[[], object]) -> None:
+        """Call from the reactor when the signal comes, after whoever wanted it before us."""
+        number = getattr(signal, name, None)
+        if number is None or threading.current_thread() is not threading.main_thread():
+            return
+        before = signal.getsignal(number)
+
+        def came(number: int, frame: Any) -> None:
+            if callable(before):
+                before(number, frame)
+            self._reactor.callFromThread(call)
+
+        signal.signal(number, came)
+
+    def _ready(self) -> None:
+        if self._notifier is not None:
+            count = len(self._options.settings.service)
+            self._notifier.ready(f"{count} service{'s' if count != 1 else ''}")
+
+    def reload(self) -> None:
+        """
+        Serve what the configuration says now.
+
+        What is wrong with it is logged, and nothing changes.
+        """
+        if self._notifier is not None:
+            self._notifier.reloading()
+        before = self._options.settings, self._options.prepared
+        try:
+            self._options.reload()
+            self.loopback.change(self._options.settings, self._options.prepared)
+            self._configureLogs()
+            _log.info("The configuration was read again.")
+        except SettingsError as error:
+            self._options.settings, self._options.prepared = before
+            _log.error("Nothing was changed: {error}", error=error)
+        except Exception:
+            self._options.settings, self._options.prepared = before
+            _log.failure("Nothing was changed.")
+        self._ready()
+
+    def printTable(self) -> None:
+        """Write the live table to the log."""
+        rows = list(describe(self.loopback.connections, self._reactor.seconds()))
+        for row in rows or ["No connection has come yet."]:
+            _log.info("{row}", row=row)
+
+    def stopService(self) -> Any:
+        """Stop listening and drain; another SIGTERM or SIGINT ends the waiting."""
+        if self._notifier is not None:
+            self._notifier.stopping()
+        for name in ("SIGTERM", "SIGINT"):
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(
+                    getattr(signal, name),
+                    lambda *_: self._reactor.callFromThread(self.loopback.hurry),
+                )
+        return super().stopService()
+
+
+def makeService(options: Options) -> Daemon:
+    """The service for C{twistd loopbackd} (see L{twisted.application.service.IServiceMaker})."""
+    from twisted.internet import reactor
+
+    return Daemon(options, reactor, dict(os.environ))
+

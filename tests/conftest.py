@@ -1,0 +1,110 @@
+"""What every test gets: a reactor that is left clean, and real programs to test with."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from hypothesis import HealthCheck, settings
+from twisted.internet import reactor, task
+from twisted.logger import globalLogPublisher
+
+settings.register_profile(
+    "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("default")
+
+CI = os.environ.get("CI") == "true"
+
+
+def _descriptors() -> dict[str, str]:
+    found = {}
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found[number] = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:
+            continue
+    return found
+
+
+class LoggedFailures(list[Any]):
+    """The failures logged during a test; those it expects it takes away with L{flush}."""
+
+    def flush(self, kind: type[BaseException]) -> list[Any]:
+        """The failures of that kind; they no longer count against the test."""
+        taken = [failure for failure in self if failure.check(kind)]
+        self[:] = [failure for failure in self if not failure.check(kind)]
+        return taken
+
+
+@pytest.fixture(autouse=True)
+def loggedFailures() -> Iterator[LoggedFailures]:
+    """Fail a test that leaves a logged failure, an open descriptor or a delayed call behind."""
+    failures = LoggedFailures()
+
+    def observe(event: dict[str, Any]) -> None:
+        if event.get("log_failure") is not None:
+            failures.append(event["log_failure"])
+
+    before = _descriptors()
+    globalLogPublisher.addObserver(observe)
+    try:
+        yield failures
+        pending, opened = _leftovers(before)
+        deadline = reactor.seconds() + 3
+        while (pending or opened) and reactor.seconds() < deadline:
+            gc.collect()
+            pytest_twisted.blockon(task.deferLater(reactor, 0.01, lambda: None))
+            pending, opened = _leftovers(before)
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert not failures, "logged: " + "\n".join(f.getTraceback() for f in failures)
+    assert not pending, f"left delayed calls behind: {pending}"
+    assert not opened, f"left descriptors open: {opened}"
+
+
+def _leftovers(before: dict[str, str]) -> tuple[list[Any], dict[str, str]]:
+    opened = {
+        number: what
+        for number, what in _descriptors().items()
+        # Twisted and loopbackd keep a spare descriptor; hypothesis keeps its database.
+        if number not in before and what != os.devnull and "/.hypothesis/" not in what
+    }
+    return [call for call in reactor.getDelayedCalls() if call.active()], opened
+
+
+@pytest.fixture
+def program() -> Callable[..., str]:
+    """
+    The path of a real program.
+
+    A missing one skips the test with its name in the summary, and fails it where CI=true.
+    """
+
+    def find(*names: str) -> str:
+        for name in names:
+            path = shutil.which(name)
+            if path is not None:
+                return path
+        return missing(f"{' or '.join(names)} is not installed")
+
+    return find
+
+
+def missing(what: str) -> Any:
+    """A component the test needs is not there."""
+    if CI:
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture
+def needsRoot() -> None:
+    """The test acts as another user."""
+    if os.geteuid() != 0:
+        missing("not run as root: cannot act as another user")

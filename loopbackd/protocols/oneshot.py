@@ -1,0 +1,120 @@
+"""
+Services that answer once and close: how the answer survives a client that spoke first.
+
+A kernel that closes a socket with unread input answers with a reset instead of an end (RFC 1122
+section 4.2.2.13), and a client that is still sending then fails before it reads. So where input is
+waiting, L{OneShot} closes only its own side, reads away what comes and leaves when the client does.
+Nobody else waits: a client that sent nothing sees the connection closed at once. If it starts to
+send after that, its sends fail as they do with any server that has left; the answer came before.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import termios
+from typing import Final, cast
+
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IReactorTime,
+    ISSLTransport,
+    ITCPTransport,
+    ITransport,
+)
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+LINGER: Final = 2.0
+"""Seconds a client that spoke first has to read the answer and close."""
+
+LINGER_BYTES: Final = 1 << 20
+"""How much it may still send before it is cut off."""
+
+_NOTHING: Final = bytes(4)
+
+
+@implementer(IHalfCloseableProtocol)
+class OneShot(Protocol):
+    """Writes L{answer} and closes; what the client says is thrown away."""
+
+    transport: ITCPTransport
+
+    _discarded = 0
+    _deadline: IDelayedCall | None = None
+
+    def answer(self) -> bytes:
+        """What to say on this connection: short, so that it fits the kernel's buffer."""
+        raise NotImplementedError
+
+    def connectionMade(self) -> None:
+        """Answer, and close in the way that lets the answer arrive."""
+        self.transport.write(self.answer())
+        if hasUnreadInput(self.transport):
+            self._linger()
+        else:
+            self.transport.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Throw it away; a client that never stops is cut off."""
+        self._discarded += len(data)
+        if self._discarded > LINGER_BYTES:
+            self.transport.abortConnection()
+
+    def readConnectionLost(self) -> None:
+        """The client has sent all it had: now closing loses nothing."""
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Our side is closed; the client's end comes next."""
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Stop waiting."""
+        if self._deadline is not None:
+            deadline, self._deadline = self._deadline, None
+            deadline.cancel()
+
+    def _linger(self) -> None:
+        """Close our side now and the rest when the client is done or its time is up."""
+        clock = cast(OneShotFactory, self.factory).clock
+        if clock is None:
+            clock = getattr(self.transport, "reactor", None)
+        if clock is None or ISSLTransport.providedBy(self.transport):
+            # TLS says goodbye in its own words, and half-closing the socket would cut them off.
+            self.transport.loseConnection()
+            return
+        self._deadline = clock.callLater(LINGER, self._cutOff)
+        self.transport.loseWriteConnection()
+
+    def _cutOff(self) -> None:
+        """The client had its time."""
+        self._deadline = None
+        self.transport.abortConnection()
+
+
+class OneShotFactory(Factory):
+    """
+    Builds one kind of L{OneShot}.
+
+    *clock* times the wait for clients that spoke first; without one it is the reactor that the
+    connection's transport runs on.
+    """
+
+    noisy = False
+
+    def __init__(self, *, clock: IReactorTime | None = None) -> None:
+        self.clock = clock
+
+
+def hasUnreadInput(transport: ITransport) -> bool:
+    """
+    Whether closing *transport* now would make the kernel reset it; one ioctl_tty(2) FIONREAD.
+
+    False where there is no socket to ask. An end of file alone is not input.
+    """
+    try:
+        handle = transport.getHandle()  # type: ignore[attr-defined]
+        return fcntl.ioctl(handle, termios.FIONREAD, _NOTHING) != _NOTHING
+    except (AttributeError, OSError, TypeError, ValueError):
+        return False

@@ -248,7 +248,7 @@ def _unfit(descriptor: int, name: str, domain: str) -> str | None:
     except OSError:
         return (
             f'there is no socket at descriptor {descriptor}, where "{name}" should be: '
-            "LISTEN_FDNAMES was left over from another process"
+            "a service had it before, or LISTEN_FDNAMES is from another process"
         )
     try:
         listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)

@@ -281,7 +281,7 @@ def test_explainNothing(passed: int) -> None:
             "domain=INET:name=c",
             "a:b:c",
             'there is no socket at descriptor 202, where "c" should be: '
-            "LISTEN_FDNAMES was left over from another process",
+            "a service had it before, or LISTEN_FDNAMES is from another process",
         ),
         (
             "domain=INET:name=a:index=0",

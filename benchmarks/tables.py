@@ -52,7 +52,7 @@ def remarks(entry: Entry) -> list[str]:
     if slow and median(slow) > 0:
         found.append(f"{median(slow):.0f} connections a round waited over 0.9 s")
     if unanswered:
-        found.append(f"{unanswered:.0f} connections in all were never answered")
+        found.append(f"{unanswered:.0f} connections in all still unanswered 3 s after their round")
     if entry.notRun:
         found.append(entry.notRun if any(entry.rounds) else f"not run: {entry.notRun}")
     return found

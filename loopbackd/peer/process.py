@@ -1,0 +1,181 @@
+"""
+From a socket to the process that holds it, by way of ``/proc`` (``proc(5)``).
+
+Everything here reads files and may take milliseconds: call it in a thread.  What it finds is a
+label for people to read, **not an authorisation**: any process of that user can run the same
+command.  Processes of other users show their sockets to root alone.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import select
+from dataclasses import dataclass
+from typing import Final
+
+COMMAND_LIMIT: Final = 200
+"""Characters of a command line kept in :attr:`Process.command`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """
+    A running process: its pid, its command line and the name of its user.
+
+    ``command`` is safe to show: one line, at most ``COMMAND_LIMIT`` characters, everything
+    unprintable escaped.  It is still what the process says of itself.
+    """
+
+    pid: int
+    command: str
+    user: str
+
+
+def findProcess(inode: int, uid: int) -> Process | None:
+    """
+    Find a process that has the socket ``inode`` open, or ``None``.
+
+    Newest first, and processes of ``uid`` (the socket's owner) before all others.  ``None`` also
+    when the process ended meanwhile or is not ours to look into.
+    """
+    if not inode:
+        return None
+    others = []
+    for pid in _newestFirst():
+        if _owner(pid) != uid:
+            others.append(pid)
+        elif (found := _holder(pid, inode)) is not None:
+            return found
+    for pid in others:
+        if (found := _holder(pid, inode)) is not None:
+            return found
+    return None
+
+
+def processOf(pid: int) -> Process | None:
+    """Describe the process ``pid``, or ``None`` when there is none (that can be seen)."""
+    return _describe(pid, None, "")
+
+
+def holdsSocket(pid: int, inode: int) -> bool:
+    """Tell whether ``pid`` has the socket ``inode`` open; False also when it cannot be seen."""
+    return _descriptor(pid, f"socket:[{inode}]") is not None
+
+
+def userName(uid: int) -> str:
+    """Name a user for people: ``alice``, or ``uid 1234`` when that has no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return f"uid {uid}"
+
+
+def _newestFirst() -> list[int]:
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+
+def _owner(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def _holder(pid: int, inode: int) -> Process | None:
+    link = f"socket:[{inode}]"
+    descriptor = _descriptor(pid, link)
+    return None if descriptor is None else _describe(pid, descriptor, link)
+
+
+def _descriptor(pid: int, link: str) -> str | None:
+    directory = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return None
+    for name in names:
+        path = f"{directory}/{name}"
+        if _readLink(path) == link:
+            return path
+    return None
+
+
+def _describe(pid: int, descriptor: str | None, link: str) -> Process | None:
+    # A pid is reused once its process is gone.  If the process behind the pidfd still lives after
+    # everything was read, and still has the socket, then all of it was read from that one.
+    pidfd = _openPidfd(pid)
+    try:
+        if descriptor is not None and _readLink(descriptor) != link:
+            return None
+        command = _command(pid)
+        user = _user(pid)
+        if command is None or user is None:
+            return None
+        if descriptor is not None and _readLink(descriptor) != link:
+            return None
+        if pidfd is not None and _hasEnded(pidfd):
+            return None
+        return Process(pid, command, user)
+    finally:
+        if pidfd is not None:
+            os.close(pidfd)
+
+
+def _openPidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError, OverflowError):  # older kernel, gone, or out of descriptors
+        return None
+
+
+def _hasEnded(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _command(pid: int) -> str | None:
+    raw = _read(f"/proc/{pid}/cmdline")
+    if raw is None:
+        return None
+    raw = raw.rstrip(b"\0 ").replace(b"\0", b" ") or (_read(f"/proc/{pid}/comm") or b"").strip()
+    return _printable(raw) or "?"
+
+
+def _printable(raw: bytes) -> str:
+    text = raw[: 4 * COMMAND_LIMIT].decode("utf-8", "backslashreplace")
+    safe = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+    return safe if len(safe) <= COMMAND_LIMIT else safe[: COMMAND_LIMIT - 3] + "..."
+
+
+def _user(pid: int) -> str | None:
+    status = _read(f"/proc/{pid}/status")
+    if status is None:
+        return None
+    for line in status.splitlines():
+        if line.startswith(b"Uid:"):
+            return userName(int(line.split()[2]))  # the effective one
+    return None
+
+
+def _readLink(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096)
+    except OSError:
+        return None

@@ -82,7 +82,22 @@ class Connection:
         self.whenEnded: Callable[[Connection], object] | None = None
 
     def __repr__(self) -> str:
-        return f"<Connection {self.id} of {self.service} from {self.remote} {self.state}>"
+        return f"<Connection {self.id} of {self.service} from {self.shownRemote} {self.state}>"
+
+    def __str__(self) -> str:
+        return f"{self.service}: connection {self.id} from {self.shownRemote}"
+
+    @property
+    def shownRemote(self) -> str:
+        """Where it comes from, as people write it, and who a PROXY header claims it is for."""
+        host, port = getattr(self.remote, "host", None), getattr(self.remote, "port", None)
+        if host is None:
+            where = "unix"
+        else:
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if self.claimed is not None:
+            where += f" (claims {self.claimed[0]} port {self.claimed[1]})"
+        return where
 
     @property
     def bytesReceived(self) -> int:

@@ -148,8 +148,13 @@ def configure(level: str, levels: Mapping[str, str], format: str) -> None:
     :raises ValueError: naming the wrong word and the right ones; nothing is changed then.
     """
     global _rules
+    _rules = check(level, levels, format)
+
+
+def check(level: str, levels: Mapping[str, str], format: str) -> Rules:
+    """What L{configure} would do; raises what it would raise, and changes nothing."""
     ranks = {name: _rank(word, f' for "{escape(name)}"') for name, word in levels.items()}
-    _rules = Rules(_rank(level), ranks, _knownFormat(format))
+    return Rules(_rank(level), ranks, _knownFormat(format))
 
 
 def configureFromEnvironment(environ: Mapping[str, str]) -> None:

@@ -37,8 +37,13 @@ class Options(usage.Options):
     optParameters = [  # noqa: RUF012
         ["config", "c", None, "Read services from this TOML file; SIGHUP reads it again."],
         ["listen", "l", None, f"Endpoint of the service. [default: {DEFAULT_ENDPOINT}]"],
-        ["protocol", "p", None, "Protocol of the service, as loopbackd protocols lists them;"
-         " yours as package.module:Name or path/file.py:Name. [default: auto]"],
+        [
+            "protocol",
+            "p",
+            None,
+            "Protocol of the service, as loopbackd protocols lists them;"
+            " yours as package.module:Name or path/file.py:Name. [default: auto]",
+        ],
         ["drain", None, None, "Seconds connections get to finish at SIGTERM. [default: 5]", float],
     ]
     optFlags = [  # noqa: RUF012
@@ -137,5 +142,3 @@ class Options(usage.Options):
             return check(msgspec.convert(asked, Settings), "options")
         except msgspec.ValidationError as error:
             raise SettingsError(f"options: {error}") from None
-
-

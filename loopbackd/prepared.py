@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twisted.internet.interfaces import IProtocolFactory
 
+from loopbackd import logs
 from loopbackd.net.endpoint import EndpointError, parse
 from loopbackd.protocols.registry import SPEAK_ONLY, ProtocolError, isFile, makeFactory
 from loopbackd.settings import Route, Routes, ServiceSettings, Settings, SettingsError
@@ -20,6 +21,11 @@ def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
     @return: the prepared services by name.
     @raise SettingsError: a protocol, option, user or endpoint is not to be had; names the service.
     """
+    if settings.log is not None:
+        try:
+            logs.check(settings.log.level, settings.log.levels, settings.log.format)
+        except ValueError as error:
+            raise SettingsError(f"[log]: {error}") from None
     return {service.name: Prepared(service, directory) for service in settings.service}
 
 

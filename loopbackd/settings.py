@@ -194,7 +194,9 @@ def _nameServices(asked: dict[str, Any]) -> None:
 
 def freeName(protocol: str, taken: set[Any]) -> str:
     """A name for a service of this protocol that is not taken."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", protocol.rpartition(":")[2]).strip("-")[:50] or "service"
+    stem = (
+        re.sub(r"[^A-Za-z0-9._-]+", "-", protocol.rpartition(":")[2]).strip("-")[:50] or "service"
+    )
     name, number = stem, 1
     while name in taken:
         number += 1

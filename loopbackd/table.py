@@ -37,19 +37,6 @@ def describe(connections: Connections, now: float) -> Iterator[str]:
 def _row(connection: Connection, now: float) -> str:
     return (
         f"#{connection.id} {connection.service} {connection.protocol or '-'} from"
-        f" {shownPeer(connection)}: {connection.state}, {now - connection.opened:.1f} s,"
+        f" {connection.shownRemote}: {connection.state}, {now - connection.opened:.1f} s,"
         f" {connection.bytesReceived} bytes in, {connection.bytesSent} bytes out"
     )
-
-
-def shownPeer(connection: Connection) -> str:
-    """Where a connection comes from, and who a PROXY header claims it is for."""
-    remote = connection.remote
-    host, port = getattr(remote, "host", None), getattr(remote, "port", None)
-    if host is None:
-        where = "unix"
-    else:
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if connection.claimed is not None:
-        where += f" (claims {connection.claimed[0]} port {connection.claimed[1]})"
-    return where

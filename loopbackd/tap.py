@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,13 @@ class CannotStart(SystemExit, Exception):
     """
 
 
+def _leadsNowhere(stream: Any) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), os.stat(os.devnull))
+    except (AttributeError, OSError, ValueError):
+        return True
+
+
 class Daemon(MultiService):
     """
     Everything that runs.
@@ -44,6 +52,7 @@ class Daemon(MultiService):
         super().__init__()
         self._options = options
         self._reactor = reactor
+        self._logsAsked = False
         plain = bool(environ.get("LOOPBACKD_PLAIN_REACTOR"))
         self.loopback = Loopback(options.settings, options.prepared, reactor, plain)
         self.loopback.setServiceParent(self)
@@ -74,14 +83,21 @@ class Daemon(MultiService):
         self._reactor.callWhenRunning(self._ready)
 
     def _refusal(self, error: SettingsError) -> CannotStart:
-        # In the background standard error leads nowhere; the log is what is left.
-        _log.critical("{error}", error=error)
+        # twistd sends sys.stderr to the log; the operator looks at the real one.  In the
+        # background that leads nowhere, and the log is all there is.
+        if _leadsNowhere(sys.__stderr__):
+            _log.critical("{error}", error=error)
+        else:
+            sys.stderr = sys.__stderr__
         return CannotStart(f"loopbackd: {error}")
 
     def _configureLogs(self) -> None:
         asked = self._options.settings.log
         if asked is not None:
             logs.configure(asked.level, asked.levels, asked.format)
+        elif self._logsAsked:
+            logs.configureFromEnvironment(os.environ)
+        self._logsAsked = asked is not None
 
     def _onSignal(self, name: str, call: Callable[[], object]) -> None:
         """Call from the reactor when the signal comes, after whoever wanted it before us."""
@@ -148,4 +164,3 @@ def makeService(options: Options) -> Daemon:
     from twisted.internet import reactor
 
     return Daemon(options, reactor, dict(os.environ))
-

@@ -42,6 +42,12 @@ class LoggedFailures(list[Any]):
         return taken
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _started() -> None:
+    """Let the reactor open what it keeps for good before any test looks at the descriptors."""
+    pytest_twisted.blockon(task.deferLater(reactor, 0, lambda: None))
+
+
 @pytest.fixture(autouse=True)
 def loggedFailures() -> Iterator[LoggedFailures]:
     """Fail a test that leaves a logged failure, an open descriptor or a delayed call behind."""

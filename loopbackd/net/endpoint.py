@@ -74,7 +74,9 @@ def parse(text: str) -> Endpoint:
     if kind in ("tcp", "tcp6", "ssl"):
         default = "::" if kind == "tcp6" else ""
         positional = [value for name, value in parts[1:] if not name]
-        host = named.get("interface", positional[1] if kind != "ssl" and len(positional) > 1 else "")
+        host = named.get(
+            "interface", positional[1] if kind != "ssl" and len(positional) > 1 else ""
+        )
         port = _portNumber(named.get("port", first), text)
         return Endpoint(text, kind, host or default or "0.0.0.0", port)
     if kind == "unix":

@@ -41,9 +41,7 @@ class Streams:
     core: PlainReactor
     door: Door | None = None
 
-    def listenTCP(
-        self, port: int, factory: Any, backlog: int = 50, interface: str = ""
-    ) -> Port:
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Port:
         """See L{IReactorTCP.listenTCP}."""
         return self._listening(Port(port, factory, backlog, interface, self.core))
 

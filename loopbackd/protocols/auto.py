@@ -173,7 +173,11 @@ class AutoFactory(Factory):
 
     def __init__(self, *, greeting_delay: float = 0.1, detect_timeout: float = 1.0) -> None:
         for name, value in (("greeting_delay", greeting_delay), ("detect_timeout", detect_timeout)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 3600:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not 0 < value < 3600
+            ):
                 raise ValueError(f"{name} = {value!r}: write seconds, more than 0, less than 3600")
         self._greetingDelay = greeting_delay
         self._detectTimeout = detect_timeout

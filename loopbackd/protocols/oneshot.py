@@ -3,7 +3,7 @@ Services that answer once and close: how the answer survives a client that spoke
 
 A kernel that closes a socket with unread input answers with a reset instead of an end (RFC 1122
 section 4.2.2.13), and a client that is still sending then fails before it reads. So where input is
-waiting, L{OneShot} closes only its own side, reads away what comes and leaves when the client does.
+waiting, L{LastWords} closes only its own side, reads away what comes and leaves when the client does.
 Nobody else waits: a client that sent nothing sees the connection closed at once. If it starts to
 send after that, its sends fail as they do with any server that has left; the answer came before.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import termios
-from typing import Final, cast
+from typing import Final
 
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -36,22 +36,24 @@ _NOTHING: Final = bytes(4)
 
 
 @implementer(IHalfCloseableProtocol)
-class OneShot(Protocol):
-    """Writes L{answer} and closes; what the client says is thrown away."""
+class LastWords(Protocol):
+    """A protocol that can end with an answer; what the client says after that is thrown away."""
 
     transport: ITCPTransport
 
     _discarded = 0
     _deadline: IDelayedCall | None = None
 
-    def answer(self) -> bytes:
-        """What to say on this connection: short, so that it fits the kernel's buffer."""
-        raise NotImplementedError
+    def finish(self, answer: bytes, expectsMore: bool = False) -> None:
+        """
+        Write C{answer} and close, in the way that lets the answer arrive.
 
-    def connectionMade(self) -> None:
-        """Answer, and close in the way that lets the answer arrive."""
-        self.transport.write(self.answer())
-        if hasUnreadInput(self.transport):
+        @param answer: short, so that it fits the kernel's buffer.
+        @param expectsMore: the client is known to be sending still.
+        """
+        if answer:
+            self.transport.write(answer)
+        if expectsMore or hasUnreadInput(self.transport):
             self._linger()
         else:
             self.transport.loseConnection()
@@ -77,7 +79,7 @@ class OneShot(Protocol):
 
     def _linger(self) -> None:
         """Close our side now and the rest when the client is done or its time is up."""
-        clock = cast(OneShotFactory, self.factory).clock
+        clock = getattr(self.factory, "clock", None)
         if clock is None:
             clock = getattr(self.transport, "reactor", None)
         if clock is None or ISSLTransport.providedBy(self.transport):
@@ -91,6 +93,18 @@ class OneShot(Protocol):
         """The client had its time."""
         self._deadline = None
         self.transport.abortConnection()
+
+
+class OneShot(LastWords):
+    """Writes L{answer} and closes."""
+
+    def answer(self) -> bytes:
+        """What to say on this connection."""
+        raise NotImplementedError
+
+    def connectionMade(self) -> None:
+        """Answer, and close."""
+        self.finish(self.answer())
 
 
 class OneShotFactory(Factory):

@@ -25,7 +25,11 @@ GROUP = "loopbackd.protocols"
 _BUILT_IN = {
     "auto": ("auto", "AutoFactory", "looks at the first bytes and hands over to one of the others"),
     "hello": ("hello", "HelloFactory", "says hello from its own address, and closes"),
-    "talk": ("talk", "TalkFactory", "a greeting, then a conversation in lines: help, whoami, stats"),
+    "talk": (
+        "talk",
+        "TalkFactory",
+        "a greeting, then a conversation in lines: help, whoami, stats",
+    ),
     "echo": ("classic", "EchoFactory", "everything comes back (RFC 862)"),
     "discard": ("classic", "DiscardFactory", "everything is thrown away (RFC 863)"),
     "chargen": ("classic", "ChargenFactory", "characters without end (RFC 864)"),
@@ -106,7 +110,9 @@ def _find(protocol: str, directory: Path) -> Any:
     if not colon:
         return _installed(protocol)
     if not module or not name:
-        raise ProtocolError(f"protocol {protocol!r}: write package.module:Name or path/file.py:Name")
+        raise ProtocolError(
+            f"protocol {protocol!r}: write package.module:Name or path/file.py:Name"
+        )
     if isFile(protocol):
         loaded = _loadFile((directory / Path(module).expanduser()).resolve(), protocol)
     else:

@@ -20,7 +20,7 @@ from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.process import Process, findProcess, processOf
 from loopbackd.protocols.hello import shownAddress
 from loopbackd.protocols.registry import Surroundings
-from loopbackd.table import describe, shownPeer
+from loopbackd.table import describe
 
 _HELP = """\
 help      this
@@ -167,7 +167,7 @@ class Talk(LineReceiver):
 def describePeer(connection: Connection, process: Process | None) -> str:
     """Who somebody is, in one line."""
     who = connection.peer
-    facts = [shownPeer(connection)]
+    facts = [connection.shownRemote]
     if who is None or who.uid is None:
         facts.append(f"uid unknown ({who.reason if who else 'the connection has ended'})")
     else:

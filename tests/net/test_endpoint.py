@@ -1,0 +1,70 @@
+"""What an endpoint string says."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loopbackd.net.endpoint import Endpoint, EndpointError, isLoopback, parse, twinOf
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("tcp:7", "0.0.0.0", 7),
+        ("tcp:7:interface=127.0.0.1", "127.0.0.1", 7),
+        ("tcp:port=7:interface=127.0.0.1", "127.0.0.1", 7),
+        ("tcp:7:127.0.0.1", "127.0.0.1", 7),
+        ("tcp6:7", "::", 7),
+        (r"tcp6:7:interface=\:\:1", "::1", 7),
+        ("ssl:443:privateKey=x:interface=10.0.0.1", "10.0.0.1", 443),
+        ("ssl:443:privateKey=x", "0.0.0.0", 443),
+    ],
+)
+def test_internet_endpoints(text: str, host: str, port: int) -> None:
+    """Host and port are found wherever the string has them."""
+    endpoint = parse(text)
+    assert (endpoint.host, endpoint.port) == (host, port)
+
+
+def test_other_endpoints() -> None:
+    """A path with an escaped colon; kinds that have neither host nor port."""
+    assert parse(r"unix:/tmp/a\:b:mode=600").path == "/tmp/a:b"
+    assert parse("unix:address=/x").path == "/x"
+    assert parse("systemd:domain=INET:name=a") == Endpoint("systemd:domain=INET:name=a", "systemd")
+    assert parse("stdio:").kind == "stdio"
+
+
+@pytest.mark.parametrize("text", ["", "tcp", "tcp:", "tcp:http", "tcp:65536", "tcp:-1", "unix:"])
+def test_what_is_not_complete_is_refused_with_an_example(text: str) -> None:
+    """The message names the string and shows a good one."""
+    with pytest.raises(EndpointError, match="write"):
+        parse(text)
+
+
+@given(st.text())
+def test_any_text_is_taken_apart_or_refused(text: str) -> None:
+    """Nothing else is raised."""
+    try:
+        assert parse(text).text == text
+    except EndpointError:
+        pass
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "::ffff:127.0.0.1"])
+def test_loopback(host: str) -> None:
+    """All of 127/8, ::1, and 127/8 mapped into IPv6."""
+    assert isLoopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "10.0.0.1", "fe80::1%lo", "example.com"])
+def test_not_loopback(host: str) -> None:
+    """Wildcards, other addresses and other names."""
+    assert not isLoopback(host)
+
+
+def test_the_twin_has_the_port_that_was_opened() -> None:
+    """Only IPv4's loopback has one."""
+    twin = twinOf(parse("tcp:0:interface=127.0.0.1"), 4711)
+    assert twin is not None and (twin.host, twin.port) == ("::1", 4711)
+    assert twinOf(parse("tcp:7:interface=127.0.0.2"), 7) is None
+    assert twinOf(parse("unix:/x"), 0) is None

@@ -1,4 +1,4 @@
-"""The ``loopbackd`` command: what is there, is a configuration good, start a protocol of your own."""
+"""The ``loopbackd`` command: list protocols, check a configuration, begin one of your own."""
 
 from __future__ import annotations
 

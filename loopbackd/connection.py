@@ -91,9 +91,8 @@ class Connection:
     def shownRemote(self) -> str:
         """Where it comes from, as people write it, and who a PROXY header claims it is for."""
         host, port = getattr(self.remote, "host", None), getattr(self.remote, "port", None)
-        if host is None:
-            where = "unix"
-        else:
+        where = "unix"
+        if host is not None:
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if self.claimed is not None:
             where += f" (claims {self.claimed[0]} port {self.claimed[1]})"

@@ -104,23 +104,28 @@ class Gate:
     def admit(self, sock: socket.socket, remote: IAddress) -> Connection | None:
         """Enter an accepted stream in the table, or reset it."""
         if len(self._connections) >= self._room.limit:
-            return self._refuse(sock, remote, "the daemon has no room: max_connections is reached")
+            self._refuse(sock, remote, "the daemon has no room: max_connections is reached")
+            return None
         if self._mostOpen and self._totals.open >= self._mostOpen:
-            return self._refuse(sock, remote, f"max_connections = {self._mostOpen} is reached")
+            self._refuse(sock, remote, f"max_connections = {self._mostOpen} is reached")
+            return None
         who: PeerIdentity | None = None
         if self._allowed is not None:
             who = self._identify(sock)
             if who.uid is None:
-                return self._refuse(sock, remote, f"who connects is unknown: {who.reason}")
+                self._refuse(sock, remote, f"who connects is unknown: {who.reason}")
+            return None
             if who.uid not in self._allowed:
-                return self._refuse(sock, remote, f"uid {who.uid} is not in allow_uids")
+                self._refuse(sock, remote, f"uid {who.uid} is not in allow_uids")
+            return None
         if self._crowded():
             who = who or self._identify(sock)
             mostOfOne = self._limitOfOne()
             if self._ofUid[who.uid] >= mostOfOne:
                 whose = "peers that are unknown" if who.uid is None else f"uid {who.uid}"
                 why = f"max_connections_per_uid = {mostOfOne} is reached by {whose}"
-                return self._refuse(sock, remote, why)
+                self._refuse(sock, remote, why)
+            return None
         connection = self._connections.add(self.name, remote)
         if who is not None:
             connection.identified(who)

@@ -92,7 +92,7 @@ def _clip(text: str, limit: int, length: int | None = None) -> str:
 
 
 def _repr(value: object) -> str:
-    return str(safe_repr(value))  # type: ignore[no-untyped-call]
+    return str(safe_repr(value))
 
 
 @dataclass(frozen=True)

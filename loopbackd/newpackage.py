@@ -34,7 +34,7 @@ def write(name: str, directory: Path) -> list[Path]:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or len(name) > 40:
         raise ValueError(
-            f"{name!r} cannot be a package; write lower-case letters, digits and _, for example shout"
+            f"{name!r} cannot be a package; write small letters, digits and _, for example shout"
         )
     if name in ("loopbackd", "twisted", "tests", "test"):
         raise ValueError(f"{name!r} would hide a package of that name; take another")

@@ -1,4 +1,4 @@
-"""From settings to a service that could listen: everything that can be found wrong beforehand is."""
+"""From settings to a service that could listen; whatever can be found wrong beforehand is."""
 
 from __future__ import annotations
 

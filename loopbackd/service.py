@@ -15,6 +15,7 @@ from loopbackd.connection import Connections
 from loopbackd.gate import Gate, Room
 from loopbackd.iloopbackd import IServedFactory
 from loopbackd.listener import Listener
+from loopbackd.listener import Live as LiveParts
 from loopbackd.net.batch import batchIfPossible
 from loopbackd.net.endpoint import shown
 from loopbackd.net.reactor import PlainReactor
@@ -179,7 +180,7 @@ class Loopback(Service):
     def _open(self, live: Mapping[str, Live]) -> dict[str, Listener]:
         """Listen on the endpoints that are new; on all of them or on none."""
         opened: dict[str, Listener] = {}
-        twins: list[tuple[Listener, Live]] = []
+        twins: list[tuple[Listener, LiveParts]] = []
         try:
             for service in live.values():
                 place = service.prepared.place
@@ -238,7 +239,11 @@ class Loopback(Service):
     async def _untilEmpty(self, seconds: float) -> None:
         """Wait until no connection is open, or the time is up, or somebody is in a hurry."""
         done: Deferred[None] = Deferred()
-        finish = lambda: done.called or done.callback(None)  # noqa: E731
+
+        def finish() -> None:
+            if not done.called:
+                done.callback(None)
+
         self.connections.whenEmpty(finish)
         timer = self._reactor.callLater(seconds, finish)
         self._waiting = done

@@ -150,13 +150,13 @@ class Watchdog(Service):
 
     def startService(self) -> None:
         """Give the first sign at once, and then one every interval."""
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         ended = self._pings.start(self._interval)
         ended.addErrback(lambda failure: log.failure("no more signs of life", failure))
 
     def stopService(self) -> None:
         """Give no more signs."""
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         if self._pings.running:
             self._pings.stop()
 

@@ -151,7 +151,8 @@ async def connect(reactor: Any, to: Loopback | IAddress) -> Client:
         endpoint = UNIXClientEndpoint(reactor, address.name)
     else:
         raise TypeError(f"no way to connect to {address!r}")
-    return await connectProtocol(endpoint, Client())
+    client: Client = await connectProtocol(endpoint, Client())
+    return client
 
 
 async def converse(reactor: Any, to: Loopback | IAddress, data: bytes) -> bytes:

@@ -188,14 +188,14 @@ class BatchReactor(PlainReactor):
     def _serve(self, events: list[tuple[int, int]]) -> None:
         self.now = self._reactor.seconds()
         self._inBatch = True
-        selectables = self._selectables
+        selectables: dict[int, Any] = self._selectables
         known = self._known
         for fd, event in events:
             # An event of a descriptor closed earlier in this batch, whose number may be in use
             # again: what has it now is not known to the kernel yet.
             if fd not in known:
                 continue
-            selectable = selectables[fd]
+            selectable: Any = selectables[fd]
             reading = bool(event & _IN)
             try:
                 if reading:

@@ -65,7 +65,7 @@ def parse(text: str) -> Endpoint:
     """
     parts = _split(text)
     kind = parts[0][1]
-    if len(parts) < 2 and kind != "stdio" or not kind:
+    if (len(parts) < 2 and kind != "stdio") or not kind:
         raise EndpointError(
             f"endpoint {text!r} is not complete; write for example tcp:7007:interface=127.0.0.1"
         )

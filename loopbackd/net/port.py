@@ -129,7 +129,7 @@ class EagerPort:
         if self.door is not None:
             self.door.flooded(refused)
 
-    def _accepted(self, sock: socket.socket, address: Any) -> None:
+    def _accepted(self, sock: Any, address: Any) -> None:
         remote = self._remote(address)
         connection = None
         if self.door is not None:
@@ -160,10 +160,10 @@ class EagerPort:
         return self._buildAddr(address)  # type: ignore[attr-defined,no-any-return]
 
 
-class Port(EagerPort, tcp.Port):
+class Port(EagerPort, tcp.Port):  # type: ignore[misc]
     """A listening TCP port."""
 
-    transport = Server
+    transport = Server  # type: ignore[assignment]
 
     def _remote(self, address: Any) -> IAddress:
         if len(address) == 4 and "%" not in address[0] and address[3]:
@@ -173,7 +173,7 @@ class Port(EagerPort, tcp.Port):
         return super()._remote(address)
 
 
-class UnixPort(EagerPort, unix.Port):
+class UnixPort(EagerPort, unix.Port):  # type: ignore[misc]
     """A listening unix socket."""
 
     transport = UnixServer
@@ -183,6 +183,6 @@ class UnixPort(EagerPort, unix.Port):
         try:
             super().connectionLost(reason)
         except FileNotFoundError:
-            # Twisted unlinks first and closes afterwards: with the path gone it would close nothing.
+            # Twisted unlinks first and closes afterwards: it has closed nothing yet.
             self._bindPath = b"\0"
             super().connectionLost(reason)

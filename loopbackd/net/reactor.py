@@ -1,5 +1,5 @@
 """
-The reactor that services are built on: a real one, in front of which connections are served eagerly.
+The reactor that services are built on: a real one, whose streams are made eager.
 
 Endpoints are built on it (C{serverFromString(reactor, "tcp:...")}), so every endpoint string works.
 L{loopbackd.net.batch} adds the batches.
@@ -25,7 +25,7 @@ class _Connector(tcp.Connector):
 
 
 class _UnixConnector(unix.Connector):
-    def _makeTransport(self) -> UnixClient:
+    def _makeTransport(self) -> UnixClient:  # type: ignore[override]
         return UnixClient(self.address, self, self.reactor, self.checkPID)
 
 
@@ -43,13 +43,16 @@ class Streams:
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Port:
         """See L{IReactorTCP.listenTCP}."""
-        return self._listening(Port(port, factory, backlog, interface, self.core))
+        opened: Port = self._listening(Port(port, factory, backlog, interface, self.core))
+        return opened
 
     def listenUNIX(
         self, address: Any, factory: Any, backlog: int = 50, mode: int = 0o666, wantPID: int = 0
     ) -> UnixPort:
         """See L{IReactorUNIX.listenUNIX}."""
-        return self._listening(UnixPort(address, factory, backlog, mode, self.core, wantPID))
+        port = UnixPort(address, factory, backlog, mode, self.core, wantPID)
+        opened: UnixPort = self._listening(port)
+        return opened
 
     def listenSSL(
         self, port: int, factory: Any, contextFactory: Any, backlog: int = 50, interface: str = ""
@@ -113,6 +116,10 @@ class Streams:
         wrapped = TLSMemoryBIOFactory(contextFactory, True, factory)
         return self.connectTCP(host, port, wrapped, timeout, bindAddress)
 
+    def adoptDatagramPort(self, *args: Any, **named: Any) -> Any:
+        """See L{IReactorSocket.adoptDatagramPort}; datagrams are the real reactor's own."""
+        return self.core.adoptDatagramPort(*args, **named)
+
     def _connecting(self, connector: Any) -> Any:
         connector.connect()
         return connector
@@ -137,6 +144,10 @@ class PlainReactor(Streams):
     def now(self) -> float:
         """The time, in seconds."""
         return self._reactor.seconds()  # type: ignore[no-any-return]
+
+    def adoptDatagramPort(self, *args: Any, **named: Any) -> Any:
+        """See L{IReactorSocket.adoptDatagramPort}."""
+        return self._reactor.adoptDatagramPort(*args, **named)
 
     def soon(self, call: Callable[[], object]) -> None:
         """Call after what runs now has returned, before anything is waited for."""

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import _newtls, abstract, main, tcp, unix
+from twisted.internet.address import IPv6Address
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -179,7 +180,7 @@ class EagerWrites:
         connection alone.
         """
         if not data:
-            return main.CONNECTION_DONE  # type: ignore[no-any-return]
+            return main.CONNECTION_DONE
         self.bytesReceived += len(data)
         self.lastActivity = self.reactor.now
         try:
@@ -282,7 +283,7 @@ class _EagerServer(EagerWrites):
         return super().getHost() if known is None else known  # type: ignore[misc,no-any-return]
 
 
-class Server(_EagerServer, tcp.Server):
+class Server(_EagerServer, tcp.Server):  # type: ignore[misc]
     """An accepted TCP stream."""
 
     def __init__(
@@ -305,7 +306,7 @@ class Server(_EagerServer, tcp.Server):
         self.client = client
         self.connected = 1
         if len(client) != 2:
-            self._addressType = tcp.address.IPv6Address
+            self._addressType = IPv6Address
         self.startReading()
 
     def doRead(self) -> Any:
@@ -328,7 +329,7 @@ class Server(_EagerServer, tcp.Server):
         return None
 
 
-class UnixServer(_EagerServer, unix.Server):
+class UnixServer(_EagerServer, unix.Server):  # type: ignore[misc]
     """An accepted unix stream; descriptors can be passed as on Twisted's own."""
 
     def __init__(
@@ -358,11 +359,11 @@ class UnixServer(_EagerServer, unix.Server):
         return not self._sendmsgQueue and super()._mayPass()
 
 
-class Client(EagerWrites, tcp.Client):
+class Client(EagerWrites, tcp.Client):  # type: ignore[misc]
     """A TCP stream we opened."""
 
 
-class UnixClient(EagerWrites, unix.Client):
+class UnixClient(EagerWrites, unix.Client):  # type: ignore[misc]
     """A unix stream we opened."""
 
     def _mayPass(self) -> bool:

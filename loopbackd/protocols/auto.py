@@ -167,7 +167,7 @@ class AutoFactory(Factory):
     """
 
     noisy = False
-    protocol = Auto
+    protocol = Auto  # type: ignore[assignment]
     silent: Deadlines[Auto]
     undecided: Deadlines[Auto]
 

@@ -3,9 +3,9 @@ Services that answer once and close: how the answer survives a client that spoke
 
 A kernel that closes a socket with unread input answers with a reset instead of an end (RFC 1122
 section 4.2.2.13), and a client that is still sending then fails before it reads. So where input is
-waiting, L{LastWords} closes only its own side, reads away what comes and leaves when the client does.
-Nobody else waits: a client that sent nothing sees the connection closed at once. If it starts to
-send after that, its sends fail as they do with any server that has left; the answer came before.
+waiting, L{LastWords} closes only its own side, reads away what comes and leaves when the client
+does. Nobody else waits: a client that sent nothing sees the connection closed at once. If it starts
+to send after that, its sends fail as they do with any server that has left; the answer came before.
 """
 
 from __future__ import annotations

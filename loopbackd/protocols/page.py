@@ -106,7 +106,7 @@ class PageFactory(Factory):
     """
 
     noisy = False
-    protocol = Page
+    protocol = Page  # type: ignore[assignment]
 
     def __init__(self) -> None:
         self.clock: Any = None

@@ -72,7 +72,7 @@ class RefuseFactory(Factory):
     """
 
     noisy = False
-    protocol = Refuse
+    protocol = Refuse  # type: ignore[assignment]
 
     def __init__(self) -> None:
         self.clock: Any = None

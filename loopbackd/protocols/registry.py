@@ -189,7 +189,7 @@ def _factoryFrom(target: Any, options: Mapping[str, Any], protocol: str) -> IPro
     if IProtocolFactory.providedBy(target):
         if options:
             raise ProtocolError(f"protocol {protocol!r} takes no options: it is a ready factory")
-        return target  # type: ignore[no-any-return]
+        return target
     if not callable(target):
         raise ProtocolError(
             f"protocol {protocol!r} is {type(target).__name__}; wanted is a Protocol class,"
@@ -211,7 +211,7 @@ def _factoryFrom(target: Any, options: Mapping[str, Any], protocol: str) -> IPro
             f"protocol {protocol!r} returned {type(made).__name__}; wanted is an"
             " IProtocolFactory or a Protocol class"
         )
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def _isProtocolClass(target: Any) -> bool:
@@ -222,7 +222,7 @@ def _forProtocol(protocol: Any, options: Mapping[str, Any]) -> IProtocolFactory:
     factory = Factory()
     factory.noisy = False
     # The class is not set as factory.protocol: that would hide the options.
-    factory.protocol = lambda: protocol(**options)  # type: ignore[assignment]
+    factory.protocol = lambda: protocol(**options)
     return factory
 
 

@@ -191,7 +191,7 @@ class TalkFactory(Factory):
     """
 
     noisy = False
-    protocol = Talk
+    protocol = Talk  # type: ignore[assignment]
 
     def __init__(self) -> None:
         self.surroundings: Surroundings | None = None

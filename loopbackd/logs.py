@@ -12,7 +12,6 @@ its line, indented: a line at the margin is always the beginning of an event.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -21,34 +20,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, formatTime
-from twisted.python.failure import Failure
-from twisted.python.reflect import qual, safe_repr, safe_str
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.python.reflect import safe_repr, safe_str
 from zope.interface import implementer
 
-PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
-"""The levels, least urgent first, with their priorities for the journal (sd-daemon(3))."""
+from loopbackd.loglines import PRIORITIES, escape, jsonLine, levelOf, textLines
 
 FORMATS = ("text", "json")
 """The forms an event can be written in."""
 
-MESSAGE_LIMIT = 8192
-"""How many characters of a message, or of a text in an event, are written."""
-
-VALUE_LIMIT = 500
-"""How many characters of the `repr` of any other value in an event are written."""
-
-TRACEBACK_LIMIT = 100
-"""How many lines of a traceback are written."""
-
 _RANKS = {name: rank for rank, name in enumerate(PRIORITIES)}
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 # Twisted tells of every listener it starts and stops. Factories do so in the namespace of their own
 # class; ports by the old log.msg ("log_legacy"), which protocols of users may need. So there is no
@@ -57,42 +41,6 @@ _CHATTER_FORMATS = {"Starting factory {factory!r}", "Stopping factory {factory!r
 _CHATTER = re.compile(
     r"\S+ (\(TLS\) )?starting on \S+|\((\S+ )?Port \S+ Closed\)|(Starting|Stopping) protocol <.*>"
 )
-
-# What twisted.python.log adds to an event for observers older than twisted.logger.
-_LEGACY = {"message", "time", "system", "isError", "failure", "why", "format", "logLevel"}
-
-
-def escape(text: str) -> str:
-    """
-    Make visible what would move the cursor, end the line or reorder it: C0 and C1 controls, DEL,
-    U+2028, U+2029, bidirectional overrides and isolates, lone surrogates.
-
-    They become ``\\n``, ``\\x1b``, ``\\u202e``; the rest, backslashes too, stays as it is.
-    """
-    return _UNSAFE.sub(_visible, text)
-
-
-def _visible(match: re.Match[str]) -> str:
-    character = match.group()
-    code = ord(character)
-    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
-
-
-def oneLine(text: str) -> str:
-    """Escape `text` and keep `MESSAGE_LIMIT` characters of it, saying how many more there were."""
-    # The limit is on what is written: escapes are up to six times as long as what they stand for,
-    # and the journal splits a line at 48 KiB; the second half would be a line of the peer's own.
-    shown = escape(text[:MESSAGE_LIMIT])
-    return _clip(shown, MESSAGE_LIMIT, len(shown) + max(0, len(text) - MESSAGE_LIMIT))
-
-
-def _clip(text: str, limit: int, length: int | None = None) -> str:
-    more = (len(text) if length is None else length) - limit
-    return f"{text[:limit]}... ({more} more characters)" if more > 0 else text
-
-
-def _repr(value: object) -> str:
-    return str(safe_repr(value))
 
 
 @dataclass(frozen=True)
@@ -110,7 +58,7 @@ class Rules:
         What Twisted says about each listener counts as debug. An error always passes; so does a
         failure, unless it was itself logged as debug or info.
         """
-        rank = _RANKS[_level(event)]
+        rank = _RANKS[levelOf(event)]
         if event.get("isError") or ("log_failure" in event and rank >= _RANKS["warn"]):
             return True
         if rank == _RANKS["info"] and _isChatter(event):
@@ -119,13 +67,6 @@ class Rules:
         while namespace and namespace not in self.levels:
             namespace = namespace.rpartition(".")[0]
         return rank >= self.levels.get(namespace, self.default)
-
-
-def _level(event: LogEvent) -> str:
-    name = getattr(event.get("log_level"), "name", None)
-    if isinstance(name, str) and name in _RANKS:
-        return name
-    return "critical" if event.get("isError") else "info"
 
 
 def _isChatter(event: LogEvent) -> bool:
@@ -256,7 +197,7 @@ class LogObserver:
             self._when = event.get("log_time")
             lines = self._render(event) if self._rules().admit(event) else b""
         except Exception:
-            lines = self._own(LogLevel.error, "cannot be written: {event}", event=_repr(event))
+            lines = self._own(LogLevel.error, "cannot be written: {event}", event=safe_repr(event))
         if lines:
             self._output.write(lines)
 
@@ -275,89 +216,10 @@ class LogObserver:
         if not message and not failure:
             return b""
         if self._rules().format == "json":
-            lines = [_jsonLine(event, message, failure)]
+            lines = [jsonLine(event, message, failure)]
         else:
-            lines = _textLines(event, message, failure, self._journal)
+            lines = textLines(event, message, failure, self._journal)
         return "".join(f"{line}\n" for line in lines).encode("utf-8")
-
-
-def _textLines(event: LogEvent, message: str, failure: object, journal: bool) -> list[str]:
-    level = _level(event)
-    margin = f"<{PRIORITIES[level]}>" if journal else ""
-    when = "" if journal else f"{_localTime(event.get('log_time'))} "
-    namespace = escape(_clip(safe_str(event.get("log_namespace", "-")), VALUE_LIMIT))
-    lines = [f"{margin}{when}[{namespace}#{level}] {oneLine(message)}"]
-    if failure:
-        lines += [f"{margin}  {line}" for line in _traceback(failure)]
-    return lines
-
-
-def _jsonLine(event: LogEvent, message: str, failure: object) -> str:
-    record: dict[str, object] = {
-        "time": _utcTime(event.get("log_time")),
-        "level": _level(event),
-        "namespace": _clip(safe_str(event.get("log_namespace", "-")), VALUE_LIMIT),
-        "message": _clip(message, MESSAGE_LIMIT),
-    }
-    if isinstance(failure, Failure):
-        record["failure"] = {
-            "type": qual(failure.type) if failure.type else "-",
-            "message": _clip(failure.getErrorMessage(), MESSAGE_LIMIT),
-            "traceback": "\n".join(_traceback(failure)),
-        }
-    taken = {*record, "failure"}
-    for key, value in event.items():
-        name = _clip(key, VALUE_LIMIT) if isinstance(key, str) else _plain(_repr(key))
-        if not name.startswith("log_") and not ("isError" in event and name in _LEGACY):
-            record[f"{name}_" if name in taken else name] = _plain(value)
-    return _UNSAFE.sub(_jsonVisible, json.dumps(record, ensure_ascii=False))
-
-
-def _jsonVisible(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    # Parsers differ about the escape of a lone surrogate, which is no character: show it as text.
-    return f"\\\\u{code:04x}" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
-
-
-def _plain(value: object) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int) and -(2**63) <= value < 2**63:
-        return int(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return float(value)
-    if isinstance(value, bytes | bytearray):
-        value = value.decode("utf-8", "backslashreplace")
-    return (
-        _clip(value, MESSAGE_LIMIT) if isinstance(value, str) else _clip(_repr(value), VALUE_LIMIT)
-    )
-
-
-def _traceback(failure: object) -> list[str]:
-    try:
-        text = failure.getTraceback() if isinstance(failure, Failure) else _repr(failure)
-    except Exception as error:
-        text = f"(no traceback: {_repr(error)})"
-    lines = text.rstrip("\n").split("\n")
-    if len(lines) > TRACEBACK_LIMIT:
-        half = TRACEBACK_LIMIT // 2
-        lines[half:-half] = [f"... ({len(lines) - 2 * half} more lines)"]
-    return [oneLine(line) for line in lines]
-
-
-def _localTime(when: Any) -> str:
-    try:
-        return formatTime(when)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return "-"
-
-
-def _utcTime(when: Any) -> str | None:
-    try:
-        moment = datetime.fromtimestamp(when, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Output:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_loglines import anyText, event, failure, isPlain
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher, globalLogBeginner
-from twisted.python.failure import Failure
 from twisted.python.log import LogPublisher as LegacyLogPublisher
 from zope.interface.verify import verifyObject
 
 from loopbackd import logs
+from loopbackd.loglines import PRIORITIES
 from loopbackd.logs import LogObserver, OncePerSecond, Rules
-
-WHEN = 1795443849.25
 
 
 @pytest.fixture(autouse=True)
@@ -66,129 +64,9 @@ def written(*events: Mapping[str, Any], journal: bool = False, **rules: Any) -> 
     """The lines that come of `events`."""
     sink = Sink()
     observe = LogObserver(sink.write, lambda: Rules(**rules), journal)
-    for event in events:
-        observe(dict(event))
+    for each in events:
+        observe(dict(each))
     return sink.lines
-
-
-def event(format: str = "message", **values: Any) -> dict[str, Any]:
-    """An event as a `Logger` makes it."""
-    return {
-        "log_time": WHEN,
-        "log_level": LogLevel.info,
-        "log_namespace": "loopbackd.service",
-        "log_format": format,
-        **values,
-    }
-
-
-def failure(error: Exception) -> Failure:
-    """A failure with a traceback."""
-    try:
-        raise error
-    except Exception:
-        return Failure()
-
-
-# --- escape
-
-
-def isPlain(text: str) -> bool:
-    """Whether a terminal shows every character of `text` in its place, on one line."""
-    bidirectional = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-    return not any(
-        unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}
-        or unicodedata.bidirectional(c) in bidirectional
-        for c in text
-    )
-
-
-anyText = st.text(
-    st.one_of(
-        st.characters(),
-        st.characters(categories=["Cc", "Cs", "Zl", "Zp"]),
-        st.sampled_from("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\\x"),
-    )
-)
-
-
-@given(anyText)
-def test_escapeLeavesOnePlainLine(text: str) -> None:
-    """Whatever the text, what is left is one line without control characters."""
-    escaped = logs.escape(text)
-    assert isPlain(escaped)
-    assert len(escaped.splitlines()) == (1 if text else 0)
-    assert escaped.encode("utf-8").decode("utf-8") == escaped
-    assert logs.escape(escaped) == escaped
-
-
-def test_escapeIsVisible() -> None:
-    """Escapes are the ones that Python and C programmers read."""
-    text = "\n\r\t\x1b[31m\x00\x7f\x9b\u2028\u202e\u2066\udc80 é \\ 日本"
-    assert logs.escape(text) == (
-        "\\n\\r\\t\\x1b[31m\\x00\\x7f\\x9b\\u2028\\u202e\\u2066\\udc80 é \\ 日本"
-    )
-
-
-@given(anyText, st.integers(0, 3))
-def test_oneLineIsBounded(text: str, times: int) -> None:
-    """However long the text, a message is cut at its limit, and says so."""
-    text *= 10**times
-    shown = logs.oneLine(text)
-    assert isPlain(shown)
-    assert len(shown) <= logs.MESSAGE_LIMIT + 40
-    assert (shown == logs.escape(text)) or shown.endswith(" more characters)")
-
-
-def test_oneLineSaysWhatIsMissing() -> None:
-    """The number of characters that were left out is told."""
-    assert logs.oneLine("x" * (8192 + 12345)) == "x" * 8192 + "... (12345 more characters)"
-    assert logs.oneLine("x" * 8192) == "x" * 8192
-
-
-# --- text
-
-
-def test_textLine() -> None:
-    """A line has its time, namespace, level and message."""
-    assert written(event("to {whom}", whom="you")) == [
-        "2026-11-23T14:24:09+0000 [loopbackd.service#info] to you"
-    ]
-
-
-def test_textCannotBeForged() -> None:
-    """A newline in a message or in a namespace does not begin a line."""
-    forged = "x\n2026-11-23T14:24:09+0000 [loopbackd#info] all is well"
-    assert len(written(event("{it}", it=forged), event(log_namespace=forged))) == 2
-
-
-def test_textTracebackIsIndented() -> None:
-    """A traceback follows its line, indented, even where the error's own text has newlines."""
-    error = ValueError("one\n[forged#info] two\x1b\r")
-    first, *rest = written(event("broken", log_level=LogLevel.critical, log_failure=failure(error)))
-    assert first.endswith("[loopbackd.service#critical] broken")
-    assert rest[0] == "  Traceback (most recent call last):"
-    assert rest[-2:] == ["  builtins.ValueError: one", "  [forged#info] two\\x1b\\r"]
-    assert all(line.startswith("  ") and isPlain(line) for line in rest)
-
-
-def test_textTracebackIsBounded() -> None:
-    """Of a very long traceback the beginning and the end are kept."""
-    lines = written(event(log_failure=failure(ValueError("\n".join(map(str, range(5000)))))))
-    assert len(lines) == 1 + logs.TRACEBACK_LIMIT + 1
-    assert lines[-1] == "  4999"
-    assert any(line.endswith(" more lines)") for line in lines)
-
-
-def test_textForTheJournal() -> None:
-    """Lines for the journal carry its priorities, each line of a traceback too, and no time."""
-    events = [event(log_level=LogLevel.lookupByName(level)) for level in logs.PRIORITIES]
-    assert written(*events, journal=True, default=0) == [
-        f"<{priority}>[loopbackd.service#{level}] message"
-        for level, priority in logs.PRIORITIES.items()
-    ]
-    broken = event(log_level=LogLevel.error, log_failure=failure(ValueError()))
-    assert all(line.startswith("<3>  ") for line in written(broken, journal=True)[1:])
 
 
 def test_emptyMessageIsNoLine() -> None:
@@ -207,60 +85,13 @@ def test_isJournalOnlyForThatStream(tmp_path: Path) -> None:
     assert not logs.isJournal(-1, mine)
 
 
-# --- JSON
-
-
-def test_jsonLine() -> None:
-    """A JSON line has the time in UTC, level, namespace, message and the event's own values."""
-    values = {"n": 3, "x": 0.5, "yes": True, "none": None, "data": b"a\xff", "o": Ellipsis}
-    (line,) = written(event("n is {n}", **values), format="json")
-    assert json.loads(line) == {
-        "time": "2026-11-23T14:24:09.250Z",
-        "level": "info",
-        "namespace": "loopbackd.service",
-        "message": "n is 3",
-        **{**values, "data": "a\\xff", "o": "Ellipsis"},
-    }
-
-
-def test_jsonKeepsItsOwnNames() -> None:
-    """A value called like one of the five fields does not replace it."""
-    (line,) = written(event("{level}", level=11, failure="none"), format="json")
-    record = json.loads(line)
-    assert (record["level"], record["level_"], record["failure_"]) == ("info", 11, "none")
-
-
-def test_jsonFailure() -> None:
-    """A failure has its type, message and traceback."""
-    (line,) = written(event(log_failure=failure(ValueError("wrong\n"))), format="json")
-    record = json.loads(line)["failure"]
-    assert (record["type"], record["message"]) == ("builtins.ValueError", "wrong\n")
-    assert record["traceback"].startswith("Traceback (most recent call last):\n")
-
-
-def test_jsonNumbersAreJson() -> None:
-    """Numbers that JSON does not know, or that most readers would get wrong, are text."""
-    (line,) = written(event(a=float("nan"), b=float("-inf"), c=2**80, d=2**63 - 1), format="json")
-    record = json.loads(line, parse_constant=pytest.fail)
-    assert [record[name] for name in "abcd"] == ["nan", "-inf", str(2**80), 2**63 - 1]
-
-
-def test_jsonReprIsBounded() -> None:
-    """The repr of a large value is cut."""
-    (line,) = written(event(value=["x" * 10_000]), format="json")
-    assert len(json.loads(line)["value"]) < logs.VALUE_LIMIT + 40
-
-
-# --- levels
-
-
 def test_longestPrefixWins() -> None:
     """A namespace's own level goes before that of its parent, and that before the default."""
     rules = Rules(4, {"loopbackd": 3, "loopbackd.net": 0})
     found = {
         namespace: next(
             level
-            for level in logs.PRIORITIES
+            for level in PRIORITIES
             if rules.admit(event(log_namespace=namespace, log_level=LogLevel.lookupByName(level)))
         )
         for namespace in ("loopbackd.net.pump", "loopbackd.net", "loopbackd.network", "other", "")
@@ -324,9 +155,6 @@ def test_legacyJsonHasNoPlumbing() -> None:
     log.msg("hello", port=7)
     record = json.loads(sink.lines[0])
     assert set(record) == {"time", "level", "namespace", "message", "port"}
-
-
-# --- configure
 
 
 def test_configureTakesEffectAtOnce() -> None:
@@ -405,9 +233,6 @@ def test_configurationGoesBeforeTheEnvironment(
     logs.configure("debug", {}, "json")
     logs.observer()
     assert logs._rules == Rules(0, {}, "json")
-
-
-# --- never raises
 
 
 class Hostile:
@@ -493,9 +318,6 @@ def test_hostileValuesAreSurvived() -> None:
         lines = written(event("{it}", it=hostile), event("next"), format=format)
         assert len(lines) == 2
         assert "next" in lines[1]
-
-
-# --- output
 
 
 def test_lostLinesAreCounted() -> None:
@@ -584,8 +406,6 @@ def test_aFullPipe() -> None:
     observe(event("into nothing at all"))
 
 
-# --- with twistd
-
 TAC = """
 from twisted.application import internet, service
 from twisted.internet import protocol, reactor
@@ -654,9 +474,6 @@ def test_observerWithoutStandardOutput(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where standard output was closed at the start, nothing is written to what became of it."""
     monkeypatch.setattr(sys, "__stdout__", None)
     logs.observer()(event())
-
-
-# --- OncePerSecond
 
 
 def test_oncePerSecond() -> None:

@@ -44,7 +44,7 @@ class Connection:
     @ivar opened: when it was accepted, in seconds since the epoch.
     @ivar closed: when it ended, or L{None} while it is open.
     @ivar reason: why it ended, or L{None}: C{"done"}, C{"lost"}, C{"aborted"} or what was raised.
-    @ivar whenEnded: called with the connection when it has ended; the gate's.
+    @ivar whenEnded: each is called with the connection when it has ended; the gates of its service.
     @ivar claimed: who a PROXY header says the client is: C{(host, port)}; never to be trusted.
     """
 
@@ -79,7 +79,7 @@ class Connection:
         self.closed: float | None = None
         self.reason: str | None = None
         self.claimed: tuple[str, int] | None = None
-        self.whenEnded: Callable[[Connection], object] | None = None
+        self.whenEnded: tuple[Callable[[Connection], object], ...] = ()
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} of {self.service} from {self.shownRemote} {self.state}>"
@@ -177,8 +177,8 @@ class Connection:
                 self._transport = None
             self.reason = why
             self._table.remove(self)
-            if self.whenEnded is not None:
-                self.whenEnded(self)
+            for call in self.whenEnded:
+                call(self)
 
 
 class Totals:

@@ -100,6 +100,7 @@ class Gate:
         self._waitsFirst = settings.first_byte_timeout > 0
         self._counting = False
         self._ofUid: Counter[int | None] = Counter()
+        self._whenEnded = (self._ended,)
 
     def admit(self, sock: socket.socket, remote: IAddress) -> Connection | None:
         """Enter an accepted stream in the table, or reset it."""
@@ -114,10 +115,10 @@ class Gate:
             who = self._identify(sock)
             if who.uid is None:
                 self._refuse(sock, remote, f"who connects is unknown: {who.reason}")
-            return None
+                return None
             if who.uid not in self._allowed:
                 self._refuse(sock, remote, f"uid {who.uid} is not in allow_uids")
-            return None
+                return None
         if self._crowded():
             who = who or self._identify(sock)
             mostOfOne = self._limitOfOne()
@@ -125,14 +126,14 @@ class Gate:
                 whose = "peers that are unknown" if who.uid is None else f"uid {who.uid}"
                 why = f"max_connections_per_uid = {mostOfOne} is reached by {whose}"
                 self._refuse(sock, remote, why)
-            return None
+                return None
         connection = self._connections.add(self.name, remote)
         if who is not None:
             connection.identified(who)
         if self._counting and who is not None:
             self._ofUid[who.uid] += 1
         if self._counting or self._timed:
-            connection.whenEnded = self._ended
+            connection.whenEnded = self._whenEnded
         if self._timed:
             self._time(connection)
         return connection
@@ -153,7 +154,9 @@ class Gate:
         self._counting = True
         for connection in self._connections:
             if connection.service == self.name:
-                connection.whenEnded = self._ended
+                # A gate that was there before a reload still times those it let in.
+                if self._whenEnded[0] not in connection.whenEnded:
+                    connection.whenEnded += self._whenEnded
                 self._ofUid[_uidOf(connection)] += 1
         return True
 
@@ -164,6 +167,8 @@ class Gate:
         if self._counting:
             uid = _uidOf(connection)
             self._ofUid[uid] -= 1
+            if not self._ofUid[uid]:
+                del self._ofUid[uid]
             if self._totals.open < self._limitOfOne() // 2:
                 self._counting = False
                 self._ofUid.clear()

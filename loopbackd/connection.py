@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from twisted.internet import error
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,7 +23,6 @@ class CountingTransport(Protocol):
 
     bytesReceived: int
     bytesSent: int
-    lastActivity: float
     peerFinished: bool
     disconnecting: bool | int
     protocol: Any
@@ -107,13 +107,6 @@ class Connection:
     def bytesSent(self) -> int:
         """How many bytes the kernel took for the peer (downstream)."""
         return self._sent if self._transport is None else self._transport.bytesSent
-
-    @property
-    def lastActivity(self) -> float:
-        """When the last byte was read or sent, in seconds since the epoch."""
-        if self._transport is None:
-            return self.opened if self.closed is None else self.closed
-        return max(self.opened, self._transport.lastActivity)
 
     @property
     def state(self) -> str:
@@ -306,12 +299,11 @@ def connectionOf(transport: object) -> Connection | None:
 
 def reasonOf(failure: Failure) -> str:
     """A word for why a connection ended: C{done}, C{lost}, C{aborted} or the exception's name."""
-    from twisted.internet import error
+    return _REASONS.get(failure.type) or type(failure.value).__name__
 
-    if failure.check(error.ConnectionDone):
-        return "done"
-    if failure.check(error.ConnectionAborted):
-        return "aborted"
-    if failure.check(error.ConnectionLost):
-        return "lost"
-    return failure.type.__name__ if failure.type else "unknown"
+
+_REASONS: dict[Any, str] = {
+    error.ConnectionDone: "done",
+    error.ConnectionAborted: "aborted",
+    error.ConnectionLost: "lost",
+}

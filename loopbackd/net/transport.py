@@ -20,7 +20,7 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet import _newtls, abstract, main, tcp, unix
+from twisted.internet import _newtls, abstract, error, main, tcp, unix
 from twisted.internet.address import IPv6Address
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.logger import Logger
@@ -52,15 +52,14 @@ class EagerWrites:
 
     @ivar bytesReceived: bytes read from the peer.
     @ivar bytesSent: bytes the kernel took.
-    @ivar lastActivity: the reactor's time at the last read or direct send.
     @ivar peerFinished: whether the peer has finished sending.
     @ivar connection: the facts about this stream, where it came through a service.
     """
 
     bytesReceived = 0
     bytesSent = 0
-    lastActivity = 0.0
     peerFinished = False
+    _eager = False
     connection: Connection | None = None
 
     if TYPE_CHECKING:
@@ -77,6 +76,7 @@ class EagerWrites:
         _tempDataBuffer: list[bytes]
         _tempDataLen: int
         _writeDisconnected: bool
+        _writeDisconnecting: bool
         _aborting: bool
 
         def startReading(self) -> None: ...
@@ -87,48 +87,80 @@ class EagerWrites:
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """See L{twisted.internet.interfaces.ITLSTransport}; the records are sent eagerly too."""
+        self._eager = False
         _newtls.startTLS(self, ctx, normal, _Beneath)
+
+    def write(self, data: bytes) -> None:
+        """Send at once what the kernel takes; queue the rest."""
+        if not self._eager:
+            self._writeWithCare(data)
+            return
+        # The hottest lines of the daemon.
+        try:
+            sent = self.socket.send(data)
+        except OSError:
+            # A full socket, or an error that the reactor will find when it tries again.
+            sent = 0
+        self.bytesSent += sent
+        if sent != len(data):
+            self._queue(bytes(data[sent:]))
+
+    def _writeWithCare(self, data: bytes) -> None:
+        """L{write} where something may be in the way: look at everything that could be."""
+        if not self.TLS:
+            self.writeBeneath(data)
+        elif self.connected:
+            self.protocol.write(data)
+
+    def writeBeneath(self, data: bytes) -> None:
+        """L{write}, below any TLS started on this transport."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"data must be bytes, not {type(data).__name__}")
+        if not self.connected or self._writeDisconnected or self._aborting or not data:
+            return
+        if self._mayPass():
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                sent = 0
+            self.bytesSent += sent
+            if sent != len(data):
+                self._queue(bytes(data[sent:]))
+            elif self.producer is not None and not self.streamingProducer:
+                # Having sent at once must not keep the producer from being asked for more.
+                self.startWriting()
+            else:
+                self._eager = not (self.TLS or self._writeDisconnecting or self.disconnecting)
+        else:
+            self._queue(bytes(data))
 
     def _mayPass(self) -> bool:
         """Whether a write can overtake nothing."""
         return not (self._tempDataLen or self.dataBuffer)
 
-    def _sendNow(self, data: bytes) -> int:
-        """Send what the kernel takes; an error is left for the reactor to find."""
-        try:
-            sent = self.socket.send(data)
-        except OSError:
-            return 0
-        self.bytesSent += sent
-        self.lastActivity = self.reactor.now
-        return sent
-
-    def write(self, data: bytes) -> None:
-        """Send at once what the kernel takes; queue the rest."""
-        if self.TLS:
-            if self.connected:
-                self.protocol.write(data)
-            return
-        self.writeBeneath(data)
-
-    def writeBeneath(self, data: bytes) -> None:
-        """L{write}, below any TLS started on this transport."""
-        if not isinstance(data, bytes):
-            raise TypeError(f"data must be bytes, not {type(data).__name__}")
-        if not self.connected or self._writeDisconnected or self._aborting or not data:
-            return
-        if self._mayPass():
-            sent = self._sendNow(data)
-            if sent == len(data):
-                if self.producer is not None and not self.streamingProducer:
-                    self.startWriting()
-                return
-            if sent:
-                data = data[sent:]
+    def _queue(self, data: bytes) -> None:
+        self._eager = False
         self._tempDataBuffer.append(data)
         self._tempDataLen += len(data)
         self._maybePauseProducer()
         self.startWriting()
+
+    # What ends eagerness; the next write that finds nothing in its way begins it again.
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """See L{twisted.internet.interfaces.IConsumer}."""
+        self._eager = False
+        super().registerProducer(producer, streaming)  # type: ignore[misc]
+
+    def loseWriteConnection(self) -> None:
+        """See L{twisted.internet.interfaces.IHalfCloseableDescriptor}."""
+        self._eager = False
+        super().loseWriteConnection()  # type: ignore[misc]
+
+    def abortConnection(self) -> None:
+        """See L{twisted.internet.interfaces.ITCPTransport}."""
+        self._eager = False
+        super().abortConnection()  # type: ignore[misc]
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """L{write} the chunks as one."""
@@ -149,6 +181,7 @@ class EagerWrites:
     def loseBeneath(self) -> None:
         """L{loseConnection}, below any TLS started on this transport."""
         if self.connected and not self.disconnecting:
+            self._eager = False
             self.stopReading()
             self.disconnecting = 1
             if self._writeDisconnected or (self.producer is None and self._mayPass()):
@@ -169,7 +202,6 @@ class EagerWrites:
         sent = super().writeSomeData(data)  # type: ignore[misc]
         if isinstance(sent, int) and sent > 0:
             self.bytesSent += sent
-            self.lastActivity = self.reactor.now
         return sent  # type: ignore[no-any-return]
 
     def _dataReceived(self, data: bytes) -> Exception | None:
@@ -182,12 +214,11 @@ class EagerWrites:
         if not data:
             return main.CONNECTION_DONE
         self.bytesReceived += len(data)
-        self.lastActivity = self.reactor.now
         try:
             self.protocol.dataReceived(data)
-        except Exception as error:
+        except Exception as problem:
             protocolFailed(self, "dataReceived")
-            return error
+            return problem
         return None
 
     def readConnectionLost(self, reason: Failure) -> None:
@@ -220,6 +251,7 @@ class EagerWrites:
 
     def connectionLost(self, reason: Failure) -> None:
         """The stream ended: settle the facts, then tell the protocol."""
+        self._eager = False
         if self.connection is not None:
             self.connection.ended(reasonOf(reason))
         try:
@@ -267,6 +299,34 @@ class _EagerServer(EagerWrites):
     if TYPE_CHECKING:
         server: Any
         client: Any
+        fileno: Any
+        disconnected: int | bool
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The stream ended: close the socket, settle the facts, then tell the protocol."""
+        if not hasattr(self, "socket"):
+            return
+        self._eager = False
+        self.disconnected = 1
+        self.connected = 0
+        producer, self.producer = self.producer, None
+        self.stopReading()
+        self.stopWriting()
+        sock, protocol = self.socket, self.protocol
+        del self.socket, self.fileno
+        if reason.type is error.ConnectionAborted:
+            resetAndClose(sock)
+        else:
+            sock.close()
+        if self.connection is not None:
+            self.connection.ended(reasonOf(reason))
+        try:
+            if producer is not None:
+                producer.stopProducing()
+            protocol.connectionLost(reason)
+        except Exception:
+            protocolFailed(self, "connectionLost")
+        del self.protocol
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.logPrefix()}>"
@@ -320,16 +380,31 @@ class Server(_EagerServer, tcp.Server):  # type: ignore[misc]
         if not data:
             return main.CONNECTION_DONE
         self.bytesReceived += len(data)
-        self.lastActivity = self.reactor.now
         try:
             self.protocol.dataReceived(data)
-        except Exception as error:
+        except Exception as problem:
             protocolFailed(self, "dataReceived")
-            return error
+            return problem
         return None
 
 
-class UnixServer(_EagerServer, unix.Server):  # type: ignore[misc]
+class _PassesDescriptors:
+    """What unix streams add: a descriptor to be sent goes before the bytes written after it."""
+
+    if TYPE_CHECKING:
+        _eager: bool
+        _sendmsgQueue: list[int]
+
+    def _mayPass(self) -> bool:
+        return not self._sendmsgQueue and super()._mayPass()
+
+    def sendFileDescriptor(self, fileno: int) -> None:
+        """See L{twisted.internet.interfaces.IUNIXTransport}."""
+        self._eager = False
+        super().sendFileDescriptor(fileno)  # type: ignore[misc]
+
+
+class UnixServer(_PassesDescriptors, _EagerServer, unix.Server):  # type: ignore[misc]
     """An accepted unix stream; descriptors can be passed as on Twisted's own."""
 
     def __init__(
@@ -355,19 +430,13 @@ class UnixServer(_EagerServer, unix.Server):  # type: ignore[misc]
         self.connected = 1
         self.startReading()
 
-    def _mayPass(self) -> bool:
-        return not self._sendmsgQueue and super()._mayPass()
-
 
 class Client(EagerWrites, tcp.Client):  # type: ignore[misc]
     """A TCP stream we opened."""
 
 
-class UnixClient(EagerWrites, unix.Client):  # type: ignore[misc]
+class UnixClient(_PassesDescriptors, EagerWrites, unix.Client):  # type: ignore[misc]
     """A unix stream we opened."""
-
-    def _mayPass(self) -> bool:
-        return not self._sendmsgQueue and super()._mayPass()
 
 
 def switchProtocol(transport: Any, protocol: Any) -> None:

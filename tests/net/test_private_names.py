@@ -1,6 +1,7 @@
 """The names of Twisted's that net/ reads and that Twisted does not promise."""
 
 import inspect
+import socket
 
 from twisted.internet import _newtls, abstract, tcp, unix
 
@@ -52,3 +53,12 @@ def test_ports_build_addresses_and_adopt() -> None:
     assert callable(unix.Connector._makeTransport)
     assert "self._bindPath" in inspect.getsource(unix.Port)
     assert "self._sendmsgQueue" in inspect.getsource(unix._SendmsgMixin)
+
+
+def test_accepting_by_descriptor() -> None:
+    """Python's own socket.accept is a shell around _accept."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client:
+            descriptor, address = server._accept()
+            with socket.socket(fileno=descriptor):
+                assert address == client.getsockname()

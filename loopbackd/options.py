@@ -7,18 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from twisted.python import usage
 
 from loopbackd.prepared import Prepared, prepare
-from loopbackd.settings import (
-    DEFAULT_ENDPOINT,
-    Settings,
-    SettingsError,
-    check,
-    freeName,
-    read,
-)
+from loopbackd.settings import DEFAULT_ENDPOINT, Settings, SettingsError, convert, freeName, read
 
 
 class Options(usage.Options):
@@ -138,7 +130,4 @@ class Options(usage.Options):
         asked: dict[str, Any] = {"service": services}
         if self["drain"] is not None:
             asked["drain"] = self["drain"]
-        try:
-            return check(msgspec.convert(asked, Settings), "options")
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"options: {error}") from None
+        return convert(asked, "options")

@@ -114,14 +114,48 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log: LogSettings | None = None
 
 
-def check(settings: Settings, source: str) -> Settings:
+def read(path: Path) -> Settings:
     """
-    Check what a schema cannot say.
+    The settings of a TOML file.
 
-    @param source: where the settings come from, for the message.
-    @return: the same settings.
-    @raise SettingsError: two services share a name or an endpoint, or a key is out of place.
+    @raise SettingsError: it cannot be read, is not TOML, or asks for what there is not; the message
+        names the file, the key, the value and the remedy.
     """
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}; give a file you can read") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> Settings:
+    """The settings in a TOML text; see L{read}."""
+    try:
+        asked = tomllib.loads(text)
+    except ValueError as error:  # also what int() says of a number with thousands of digits
+        raise SettingsError(f"{source}: not TOML: {error}") from None
+    _nameServices(asked)
+    return convert(asked, source)
+
+
+def convert(asked: dict[str, Any], source: str) -> Settings:
+    """
+    The settings in plain values, as TOML or JSON has them.
+
+    @param source: where they come from, for the message.
+    @raise SettingsError: something is wrong with them; see L{read}.
+    """
+    try:
+        settings = msgspec.convert(asked, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explain(str(error), asked, source)) from None
+    return _check(settings, source)
+
+
+def _check(settings: Settings, source: str) -> Settings:
+    """Check what a schema cannot say: names and endpoints are not shared, keys in their place."""
     if not settings.service:
         raise SettingsError(f"{source}: there is no service; write at least one [[service]]")
     names: set[str] = set()
@@ -148,36 +182,6 @@ def check(settings: Settings, source: str) -> Settings:
 
 def _picksItsOwn(endpoint: str) -> bool:
     return bool(re.match(r"(tcp6?|ssl):(port=)?0+(:|$)", endpoint))
-
-
-def read(path: Path) -> Settings:
-    """
-    The settings of a TOML file.
-
-    @raise SettingsError: it cannot be read, is not TOML, or asks for what there is not; the message
-        names the file, the key, the value and the remedy.
-    """
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}; give a file you can read") from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    return parse(text, str(path))
-
-
-def parse(text: str, source: str) -> Settings:
-    """The settings in a TOML text; see L{read}."""
-    try:
-        asked = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{source}: not TOML: {error}") from None
-    _nameServices(asked)
-    try:
-        settings = msgspec.convert(asked, Settings)
-    except msgspec.ValidationError as error:
-        raise SettingsError(_explain(str(error), asked, source)) from None
-    return check(settings, source)
 
 
 def _nameServices(asked: dict[str, Any]) -> None:
@@ -208,6 +212,7 @@ _PATH = re.compile(r"\.?([A-Za-z_][\w-]*)|\[(\d+|\.\.\.)\]")
 _WORDS = {
     "`str` matching regex '^[A-Za-z0-9._-]+$'": "letters, digits, '.', '_' and '-' only",
     "`float`": "a number",
+    "`object | null`": "a table",
     "`int | str`": "a uid or a user name",
     "`int`": "a whole number",
     "`str | object`": "the name of a protocol or a table",
@@ -215,8 +220,14 @@ _WORDS = {
     "`bool`": "true or false",
     "`array`": "a list",
     "`object`": "a table",
+    "`date`": "a date",
+    "`datetime`": "a date and time",
+    "`time`": "a time of day",
 }
-_UNKNOWN = re.compile(r"Object contains unknown field `(.+?)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_LONGEST_VALUE = 100
+_TABLES = {"service": ServiceSettings, "routes": Routes, "log": LogSettings}
 
 
 def _explain(message: str, asked: dict[str, Any], source: str) -> str:
@@ -226,31 +237,42 @@ def _explain(message: str, asked: dict[str, Any], source: str) -> str:
     value: Any = asked
     kind: Any = Settings
     place = []
+    isInside = False
     for key, index in steps:
         if key:
             value = value.get(key) if isinstance(value, dict) else None
             place.append(key)
-            kind = {"service": ServiceSettings, "routes": Routes, "log": LogSettings}.get(key, kind)
+            kind = Route if kind is Routes else _TABLES.get(key, kind)
         elif index.isdigit() and isinstance(value, (list, tuple)):
             value = value[int(index)]
             if isinstance(value, dict) and "name" in value:
-                place[-1] = f"{place[-1]} {value['name']!r}"
+                place[-1] = f"{place[-1]} {_short(value['name'])}"
         else:
-            value = None
+            isInside = True
     prefix = ": ".join([source, *place])
     unknown = _UNKNOWN.match(what)
     if unknown:
         return f"{prefix}: {_unknownKey(unknown[1], kind)}"
+    missing = _MISSING.match(what)
+    if missing:
+        return f"{prefix}: the key {missing[1]!r} is missing; write {missing[1]} = ..."
+    if place == ["service"] and isinstance(value, dict):
+        return f"{prefix}: there can be more than one; write [[service]] instead of [service]"
     wanted = what[:1].lower() + what[1:]
     for word, meaning in _WORDS.items():
         wanted = wanted.replace(word, meaning)
-    if value is None or isinstance(value, dict):
+    if value is None or (isinstance(value, dict) and not isInside):
         return f"{prefix}: {wanted}"
-    return f"{prefix} = {value!r}: {wanted}"
+    return f"{prefix} = {_short(value)}: {wanted}"
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
 
 
 def _unknownKey(key: str, kind: Any) -> str:
     known = [field.encode_name for field in msgspec.structs.fields(kind)]
     near = difflib.get_close_matches(key, known, 1)
     remedy = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-    return f"unknown key {key!r}; {remedy}"
+    return f"unknown key {_short(key)}; {remedy}"

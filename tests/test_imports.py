@@ -1,0 +1,131 @@
+"""Reading order is import order: a module imports only from what stands above it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "loopbackd"
+
+# Whoever reads the package in this order meets nothing that was not explained before.
+READING_ORDER = [
+    "loopbackd",
+    "loopbackd.iloopbackd",
+    "loopbackd.settings",
+    "loopbackd.loglines",
+    "loopbackd.logs",
+    "loopbackd.connection",
+    "loopbackd.table",
+    "loopbackd.net",
+    "loopbackd.net.deadlines",
+    "loopbackd.net.endpoint",
+    "loopbackd.net.transport",
+    "loopbackd.net.port",
+    "loopbackd.net.reactor",
+    "loopbackd.net.batch",
+    "loopbackd.peer",
+    "loopbackd.peer.process",
+    "loopbackd.peer.unixtable",
+    "loopbackd.peer.sockdiag",
+    "loopbackd.peer.netlink",
+    "loopbackd.peer.identity",
+    "loopbackd.peer.holder",
+    "loopbackd.peer.port",
+    "loopbackd.protocols",
+    "loopbackd.protocols.oneshot",
+    "loopbackd.protocols.hello",
+    "loopbackd.protocols.classic",
+    "loopbackd.protocols.detect",
+    "loopbackd.protocols.proxyheader",
+    "loopbackd.protocols.registry",
+    "loopbackd.protocols.page",
+    "loopbackd.protocols.refuse",
+    "loopbackd.protocols.talk",
+    "loopbackd.protocols.auto",
+    "loopbackd.gate",
+    "loopbackd.systemd",
+    "loopbackd.prepared",
+    "loopbackd.listener",
+    "loopbackd.service",
+    "loopbackd.testing",
+    "loopbackd.skeleton",
+    "loopbackd.newpackage",
+    "loopbackd.options",
+    "loopbackd.tap",
+    "loopbackd.cli",
+]
+
+
+def nameOf(path: Path) -> str:
+    """The name of the module in a file."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {nameOf(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """Every name imported at or below a node, except for the type checker alone."""
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        for child in node.orelse:
+            yield from imported(child)
+        return
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"line {node.lineno}: imports are absolute"
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    for child in ast.iter_child_nodes(node):
+        yield from imported(child)
+
+
+def importedModules(path: Path) -> set[str]:
+    """Which modules of loopbackd a file imports."""
+    found = set()
+    for name in imported(ast.parse(path.read_text())):
+        while name and name not in MODULES:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {""}
+
+
+def test_every_module_has_its_place() -> None:
+    """The order names every module, once, and none that is not there."""
+    assert sorted(READING_ORDER) == sorted(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_above(module: str) -> None:
+    """So there are no cycles."""
+    above = READING_ORDER[: READING_ORDER.index(module)]
+    assert importedModules(MODULES[module]) <= set(above)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "loopbackd.tap"])
+def test_only_tap_imports_the_reactor(module: str) -> None:
+    """Everything else is given one."""
+    assert "twisted.internet.reactor" not in imported(ast.parse(MODULES[module].read_text()))
+
+
+def test_a_package_is_a_docstring() -> None:
+    """Nothing happens in an __init__.py."""
+    for path in PACKAGE.rglob("__init__.py"):
+        (docstring,) = ast.parse(path.read_text()).body
+        assert isinstance(docstring, ast.Expr), path
+
+
+def test_the_plugin_imports_only_ServiceMaker() -> None:
+    """Anything more is paid by every other plugin; a reactor would break `twistd -r`."""
+    plugin = PACKAGE.parent / "twisted" / "plugins" / "loopbackd_plugin.py"
+    names = list(imported(ast.parse(plugin.read_text())))
+    assert names == ["twisted.application.service.ServiceMaker"]
+
+
+def test_the_plugins_are_no_package_of_ours() -> None:
+    """An __init__.py there would hide Twisted's own, or everybody else's plugins."""
+    twisted = PACKAGE.parent / "twisted"
+    assert not list(twisted.rglob("__init__.py"))

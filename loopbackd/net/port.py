@@ -13,7 +13,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from loopbackd.connection import Connection
-from loopbackd.net.transport import Server, UnixServer, protocolFailed, resetAndClose
+from loopbackd.net.eager import protocolFailed, resetAndClose
+from loopbackd.net.transport import Server, UnixServer
 
 if TYPE_CHECKING:
     from loopbackd.net.reactor import PlainReactor
@@ -153,6 +154,7 @@ class EagerPort:
         transport = self.transport(sock, protocol, address, self, 0, self.reactor)
         if connection is not None:
             transport.connection = connection
+            transport.client = None  # the connection knows; two thousand of them add up
             connection.carriedBy(transport)
         try:
             protocol.makeConnection(transport)

@@ -1,290 +1,20 @@
-"""
-Eager transports: Twisted's stream transports that write at once and count what passes.
-
-Twisted's own C{write} waits for one more turn of the reactor.  These send immediately when nothing
-is queued, which saves that turn and two C{epoll_ctl} calls a message.  In everything else they
-keep Twisted's promises: order, producers, C{loseConnection} after what was written, no
-C{connectionLost} from inside C{loseConnection}.
-
-One promise is added: when the peer has finished sending (a half-close) and the protocol does not
-care to know, what was already written still goes out before the connection is closed.
-
-Private names of L{twisted.internet.tcp} are read here and in L{loopbackd.net.port};
-C{tests/net/test_private_names.py} fails when Twisted changes them.
-"""
+"""The eager transports: accepted and opened streams of both kinds."""
 
 from __future__ import annotations
 
 import socket
-import struct
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet import _newtls, abstract, error, main, tcp, unix
+from twisted.internet import error, main, tcp, unix
 from twisted.internet.address import IPv6Address
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
-from twisted.logger import Logger
+from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
-from loopbackd.connection import Connection, reasonOf
+from loopbackd.connection import reasonOf
+from loopbackd.net.eager import EagerWrites, protocolFailed, resetAndClose
 
 if TYPE_CHECKING:
     from loopbackd.net.reactor import PlainReactor
-
-_log = Logger()
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_CONNECTION_DONE = Failure(main.CONNECTION_DONE)
-
-
-def resetAndClose(sock: socket.socket) -> None:
-    """Close a socket so that its peer sees a reset (SO_LINGER 0, socket(7)), not an end."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    except OSError:
-        pass
-    finally:
-        sock.close()
-
-
-class EagerWrites:
-    """
-    The mixin that makes a Twisted stream transport eager.
-
-    @ivar bytesReceived: bytes read from the peer.
-    @ivar bytesSent: bytes the kernel took.
-    @ivar peerFinished: whether the peer has finished sending.
-    @ivar connection: the facts about this stream, where it came through a service.
-    """
-
-    bytesReceived = 0
-    bytesSent = 0
-    peerFinished = False
-    _eager = False
-    connection: Connection | None = None
-
-    if TYPE_CHECKING:
-        TLS: bool
-        connected: int | bool
-        disconnecting: int | bool
-        dataBuffer: bytes
-        producer: Any
-        streamingProducer: bool
-        protocol: Any
-        reactor: PlainReactor
-        socket: socket.socket
-        bufferSize: int
-        _tempDataBuffer: list[bytes]
-        _tempDataLen: int
-        _writeDisconnected: bool
-        _writeDisconnecting: bool
-        _aborting: bool
-
-        def startReading(self) -> None: ...
-        def stopReading(self) -> None: ...
-        def startWriting(self) -> None: ...
-        def stopWriting(self) -> None: ...
-        def _maybePauseProducer(self) -> None: ...
-
-    def startTLS(self, ctx: Any, normal: bool = True) -> None:
-        """See L{twisted.internet.interfaces.ITLSTransport}; the records are sent eagerly too."""
-        self._eager = False
-        _newtls.startTLS(self, ctx, normal, _Beneath)
-
-    def write(self, data: bytes) -> None:
-        """Send at once what the kernel takes; queue the rest."""
-        if not self._eager:
-            self._writeWithCare(data)
-            return
-        # The hottest lines of the daemon.
-        try:
-            sent = self.socket.send(data)
-        except OSError:
-            # A full socket, or an error that the reactor will find when it tries again.
-            sent = 0
-        self.bytesSent += sent
-        if sent != len(data):
-            self._queue(bytes(data[sent:]))
-
-    def _writeWithCare(self, data: bytes) -> None:
-        """L{write} where something may be in the way: look at everything that could be."""
-        if not self.TLS:
-            self.writeBeneath(data)
-        elif self.connected:
-            self.protocol.write(data)
-
-    def writeBeneath(self, data: bytes) -> None:
-        """L{write}, below any TLS started on this transport."""
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"data must be bytes, not {type(data).__name__}")
-        if not self.connected or self._writeDisconnected or self._aborting or not data:
-            return
-        if self._mayPass():
-            try:
-                sent = self.socket.send(data)
-            except OSError:
-                sent = 0
-            self.bytesSent += sent
-            if sent != len(data):
-                self._queue(bytes(data[sent:]))
-            elif self.producer is not None and not self.streamingProducer:
-                # Having sent at once must not keep the producer from being asked for more.
-                self.startWriting()
-            else:
-                self._eager = not (self.TLS or self._writeDisconnecting or self.disconnecting)
-        else:
-            self._queue(bytes(data))
-
-    def _mayPass(self) -> bool:
-        """Whether a write can overtake nothing."""
-        return not (self._tempDataLen or self.dataBuffer)
-
-    def _queue(self, data: bytes) -> None:
-        self._eager = False
-        self._tempDataBuffer.append(data)
-        self._tempDataLen += len(data)
-        self._maybePauseProducer()
-        self.startWriting()
-
-    # What ends eagerness; the next write that finds nothing in its way begins it again.
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """See L{twisted.internet.interfaces.IConsumer}."""
-        self._eager = False
-        super().registerProducer(producer, streaming)  # type: ignore[misc]
-
-    def loseWriteConnection(self) -> None:
-        """See L{twisted.internet.interfaces.IHalfCloseableDescriptor}."""
-        self._eager = False
-        super().loseWriteConnection()  # type: ignore[misc]
-
-    def abortConnection(self) -> None:
-        """See L{twisted.internet.interfaces.ITCPTransport}."""
-        self._eager = False
-        super().abortConnection()  # type: ignore[misc]
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """L{write} the chunks as one."""
-        self.write(b"".join(iovec))
-
-    def loseConnection(self) -> None:
-        """
-        Close once everything written has been sent and no producer is registered.
-
-        @see: L{twisted.internet.interfaces.ITransport.loseConnection}
-        """
-        if self.TLS:
-            if self.connected and not self.disconnecting:
-                self.protocol.loseConnection()
-            return
-        self.loseBeneath()
-
-    def loseBeneath(self) -> None:
-        """L{loseConnection}, below any TLS started on this transport."""
-        if self.connected and not self.disconnecting:
-            self._eager = False
-            self.stopReading()
-            self.disconnecting = 1
-            if self._writeDisconnected or (self.producer is None and self._mayPass()):
-                self.reactor.soon(self._finish)
-            else:
-                self.startWriting()
-
-    def _finish(self) -> None:
-        """End the connection if nothing was written or registered since it was asked to."""
-        if self.connected and not self._aborting:
-            if self._writeDisconnected or (self.producer is None and self._mayPass()):
-                self.connectionLost(_CONNECTION_DONE)
-            else:
-                self.startWriting()
-
-    def writeSomeData(self, data: bytes) -> int | BaseException:
-        """Send queued data and count it (see L{twisted.internet.abstract.FileDescriptor})."""
-        sent = super().writeSomeData(data)  # type: ignore[misc]
-        if isinstance(sent, int) and sent > 0:
-            self.bytesSent += sent
-        return sent  # type: ignore[no-any-return]
-
-    def _dataReceived(self, data: bytes) -> Exception | None:
-        """
-        Count, then give the data to the protocol.
-
-        What a protocol raises is logged here with the connection it happened on, and ends that
-        connection alone.
-        """
-        if not data:
-            return main.CONNECTION_DONE
-        self.bytesReceived += len(data)
-        try:
-            self.protocol.dataReceived(data)
-        except Exception as problem:
-            protocolFailed(self, "dataReceived")
-            return problem
-        return None
-
-    def readConnectionLost(self, reason: Failure) -> None:
-        """
-        The peer has finished sending.
-
-        A half-closeable protocol is told and decides.  For any other the connection ends, after
-        what it has written or its producer still writes.
-        """
-        if not self.peerFinished:
-            self.peerFinished = True
-            if self.connection is not None:
-                self.connection.changed("half-closed")
-        aware = IHalfCloseableProtocol(self.protocol, None)
-        if aware is not None:
-            try:
-                aware.readConnectionLost()
-            except Exception:
-                protocolFailed(self, "readConnectionLost")
-                self.connectionLost(Failure())
-        elif self.producer is not None or not self._mayPass():
-            self.loseBeneath()
-        else:
-            self.connectionLost(reason)
-
-    def resumeProducing(self) -> None:
-        """Read on; not where the peer has finished and there is nothing to read."""
-        if self.connected and not self.disconnecting and not self.peerFinished:
-            self.startReading()
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The stream ended: settle the facts, then tell the protocol."""
-        self._eager = False
-        if self.connection is not None:
-            self.connection.ended(reasonOf(reason))
-        try:
-            super().connectionLost(reason)  # type: ignore[misc]
-        except Exception:
-            protocolFailed(self, "connectionLost")
-            if hasattr(self, "socket"):
-                # It was the producer that failed, before Twisted closed the socket.
-                self.producer = None
-                super().connectionLost(reason)  # type: ignore[misc]
-
-
-class _Beneath:
-    """What TLS calls to reach the bare connection (see L{twisted.internet._newtls})."""
-
-    write = EagerWrites.writeBeneath
-    loseConnection = EagerWrites.loseBeneath
-    registerProducer = abstract.FileDescriptor.registerProducer
-    unregisterProducer = abstract.FileDescriptor.unregisterProducer
-
-    @staticmethod
-    def writeSequence(transport: EagerWrites, iovec: Iterable[bytes]) -> None:
-        transport.writeBeneath(b"".join(iovec))
-
-
-def protocolFailed(transport: EagerWrites, where: str) -> None:
-    """Log the exception being handled as the fault of the transport's protocol."""
-    _log.failure(
-        "{connection}: {protocol}.{where} failed; the connection is closed.",
-        connection=transport.connection or transport,
-        protocol=type(getattr(transport, "protocol", None)).__name__,
-        where=where,
-    )
 
 
 class _EagerServer(EagerWrites):
@@ -299,7 +29,6 @@ class _EagerServer(EagerWrites):
     if TYPE_CHECKING:
         server: Any
         client: Any
-        fileno: Any
         disconnected: int | bool
 
     def connectionLost(self, reason: Failure) -> None:
@@ -313,7 +42,7 @@ class _EagerServer(EagerWrites):
         self.stopReading()
         self.stopWriting()
         sock, protocol = self.socket, self.protocol
-        del self.socket, self.fileno
+        del self.socket
         if reason.type is error.ConnectionAborted:
             resetAndClose(sock)
         else:
@@ -328,6 +57,13 @@ class _EagerServer(EagerWrites):
             protocolFailed(self, "connectionLost")
         del self.protocol
 
+    def fileno(self) -> int:
+        """The descriptor's number; -1 when it is closed."""
+        try:
+            return self.socket.fileno()
+        except AttributeError:
+            return -1
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.logPrefix()}>"
 
@@ -336,6 +72,12 @@ class _EagerServer(EagerWrites):
         protocol = getattr(self, "protocol", None)
         number = "-" if self.connection is None else self.connection.id
         return f"{type(protocol).__name__},{number}"
+
+    def getPeer(self) -> IAddress:
+        """The peer's address."""
+        if self.connection is not None:
+            return self.connection.remote
+        return super().getPeer()  # type: ignore[misc,no-any-return]
 
     def getHost(self) -> IAddress:
         """Our own address; not asked of the kernel where the port has only one."""
@@ -357,10 +99,8 @@ class Server(_EagerServer, tcp.Server):  # type: ignore[misc]
     ) -> None:
         sock.setblocking(False)
         self.reactor = reactor
-        self._tempDataBuffer = []
         self._tempDataLen = 0
         self.socket = sock
-        self.fileno = sock.fileno
         self.protocol = protocol
         self.server = server
         self.client = client
@@ -396,7 +136,7 @@ class _PassesDescriptors:
         _sendmsgQueue: list[int]
 
     def _mayPass(self) -> bool:
-        return not self._sendmsgQueue and super()._mayPass()
+        return not self._sendmsgQueue and super()._mayPass()  # type: ignore[misc]
 
     def sendFileDescriptor(self, fileno: int) -> None:
         """See L{twisted.internet.interfaces.IUNIXTransport}."""
@@ -418,11 +158,9 @@ class UnixServer(_PassesDescriptors, _EagerServer, unix.Server):  # type: ignore
     ) -> None:
         sock.setblocking(False)
         self.reactor = reactor
-        self._tempDataBuffer = []
         self._tempDataLen = 0
         self._sendmsgQueue: list[int] = []
         self.socket = sock
-        self.fileno = sock.fileno
         self.protocol = protocol
         self.server = server
         self.client = (client, None)

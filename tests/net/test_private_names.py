@@ -20,7 +20,7 @@ def test_what_the_transports_read_is_there() -> None:
 
 def test_tls_reaches_beneath_by_four_names() -> None:
     """startTLS takes a class and calls nothing of it but what _Beneath offers."""
-    from loopbackd.net.transport import _Beneath
+    from loopbackd.net.eager import _Beneath
 
     called = set()
     for line in inspect.getsource(_newtls._BypassTLS).splitlines():
@@ -57,8 +57,10 @@ def test_ports_build_addresses_and_adopt() -> None:
 
 def test_accepting_by_descriptor() -> None:
     """Python's own socket.accept is a shell around _accept."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as client:
-            descriptor, address = server._accept()
-            with socket.socket(fileno=descriptor):
-                assert address == client.getsockname()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
+        descriptor, address = server._accept()
+        with socket.socket(fileno=descriptor):
+            assert address == client.getsockname()

@@ -83,7 +83,7 @@ def _allowedUids(settings: ServiceSettings) -> frozenset[int] | None:
     for who in settings.allow_uids:
         try:
             uids.add(who if isinstance(who, int) else pwd.getpwnam(who).pw_uid)
-        except KeyError:
+        except (KeyError, ValueError):
             raise SettingsError(
                 f"service {settings.name!r}: allow_uids: there is no user {who!r};"
                 " write a name of this machine's or a uid"

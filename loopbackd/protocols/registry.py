@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory
 
 from loopbackd.connection import Connections
+from loopbackd.loglines import oneLine
 
 GROUP = "loopbackd.protocols"
 
@@ -41,6 +42,9 @@ _BUILT_IN = {
 }
 # These never wait for the client to say anything.
 SPEAK_ONLY = frozenset(["hello", "chargen", "qotd", "daytime", "time", "refuse"])
+
+
+_IMPORTING = re.compile(r"^<frozen importlib|[/\\]importlib[/\\](__init__|metadata[/\\]\w+)\.py$")
 
 
 class ProtocolError(Exception):
@@ -76,6 +80,8 @@ def known() -> Iterator[Known]:
     for name, (_, _, what) in _BUILT_IN.items():
         yield Known(name, what, "loopbackd")
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        if point.name in _BUILT_IN:
+            continue
         distribution = point.dist.name if point.dist else "?"
         yield Known(point.name, point.value, distribution)
 
@@ -114,7 +120,7 @@ def _find(protocol: str, directory: Path) -> Any:
             f"protocol {protocol!r}: write package.module:Name or path/file.py:Name"
         )
     if isFile(protocol):
-        loaded = _loadFile((directory / Path(module).expanduser()).resolve(), protocol)
+        loaded = _loadFile(module, directory, protocol)
     else:
         loaded = _loading(lambda: importlib.import_module(module), protocol)
     target = loaded
@@ -149,40 +155,57 @@ def _candidates(module: ModuleType) -> list[str]:
     ]
 
 
-def _loadFile(path: Path, protocol: str) -> ModuleType:
-    if not path.is_file():
-        raise ProtocolError(f"protocol {protocol!r}: there is no file {path}")
-    name = f"loopbackd_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ProtocolError(f"protocol {protocol!r}: {path} is not a Python file; name it .py")
-    module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(name)
-    sys.modules[name] = module
+def _loadFile(given: str, directory: Path, protocol: str) -> ModuleType:
     try:
-        _loading(lambda: spec.loader.exec_module(module), protocol)  # type: ignore[union-attr]
+        path = (directory / Path(given).expanduser()).resolve()
+        source = path.read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ProtocolError(f"protocol {protocol!r}: {directory / given}: {oneLine(why)}") from None
+    module = ModuleType(f"loopbackd_file_{path.stem}")
+    module.__file__ = str(path)
+    before = sys.modules.get(module.__name__)
+    sys.modules[module.__name__] = module
+    try:
+        # Not by a loader of Python's: it would take an edit within the same second, of the same
+        # length, for what it has compiled before.
+        _loading(
+            lambda: exec(compile(source, path, "exec", dont_inherit=True), vars(module)), protocol
+        )
     except ProtocolError:
         if before is None:
-            del sys.modules[name]
+            del sys.modules[module.__name__]
         else:
-            sys.modules[name] = before
+            sys.modules[module.__name__] = before
         raise
     return module
 
 
 def _loading(load: Callable[[], Any], protocol: str) -> Any:
-    """Load the user's code; what it raises is told with the place it was raised at."""
+    """Run the user's code; what it raises is told with the place it was raised at."""
     try:
         return load()
     except SyntaxError as error:
         place = f"{error.filename} line {error.lineno}"
         raise ProtocolError(f"protocol {protocol!r}: {place}: {error.msg}") from error
-    except Exception as error:
-        frame = extract_tb(error.__traceback__)[-1]
-        what = f"{type(error).__name__}: {error}"
-        inside = "importlib" in frame.filename or frame.filename == __file__
-        place = "" if inside else f"{frame.filename} line {frame.lineno}: "
-        raise ProtocolError(f"protocol {protocol!r}: {place}{what}") from error
+    except ProtocolError:
+        raise
+    except (Exception, SystemExit) as error:
+        what = oneLine(f"{type(error).__name__}: {error}".rstrip(": "))
+        raise ProtocolError(f"protocol {protocol!r}: {_placeOf(error)}{what}") from error
+
+
+def _placeOf(error: BaseException) -> str:
+    """Where it was raised, as deep as the first file of somebody else's code goes."""
+    frames = [
+        frame
+        for frame in extract_tb(error.__traceback__)
+        if frame.filename != __file__ and not _IMPORTING.search(frame.filename)
+    ]
+    if not frames:
+        return ""
+    last = [frame for frame in frames if frame.filename == frames[0].filename][-1]
+    return f"{last.filename} line {last.lineno}: "
 
 
 def _factoryFrom(target: Any, options: Mapping[str, Any], protocol: str) -> IProtocolFactory:
@@ -198,12 +221,7 @@ def _factoryFrom(target: Any, options: Mapping[str, Any], protocol: str) -> IPro
     _checkOptions(target, options, protocol)
     if _isProtocolClass(target):
         return _forProtocol(target, options)
-    try:
-        made = target(**options)
-    except (ValueError, TypeError) as error:
-        raise ProtocolError(f"protocol {protocol!r}: {error}") from error
-    except Exception as error:
-        raise ProtocolError(f"protocol {protocol!r}: {type(error).__name__}: {error}") from error
+    made = _loading(lambda: _call(target, options, protocol), protocol)
     if _isProtocolClass(made):
         return _forProtocol(made, {})
     if not IProtocolFactory.providedBy(made):
@@ -212,6 +230,14 @@ def _factoryFrom(target: Any, options: Mapping[str, Any], protocol: str) -> IPro
             " IProtocolFactory or a Protocol class"
         )
     return made
+
+
+def _call(target: Any, options: Mapping[str, Any], protocol: str) -> Any:
+    try:
+        return target(**options)
+    except ValueError as error:
+        # Its way to say that an option is wrong.
+        raise ProtocolError(f"protocol {protocol!r}: {oneLine(str(error))}") from error
 
 
 def _isProtocolClass(target: Any) -> bool:

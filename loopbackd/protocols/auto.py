@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import main
@@ -12,12 +13,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.connection import connectionOf
-from loopbackd.iloopbackd import IServedFactory
+from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.net.deadlines import Deadlines
+from loopbackd.net.eager import protocolFailed
 from loopbackd.net.transport import switchProtocol
 from loopbackd.protocols.detect import Detector, Kind
 from loopbackd.protocols.proxyheader import ProxyHeader, ProxyHeaderError, ProxyParser
-from loopbackd.protocols.registry import Surroundings
 
 _log = Logger()
 
@@ -42,6 +43,7 @@ class Auto(Protocol):
         self._proxy: ProxyParser | None = None
         self._unwrapped = False
         self._heard = False
+        self._handedOver = False
 
     def connectionMade(self) -> None:
         """Wait for the client to say something."""
@@ -62,7 +64,7 @@ class Auto(Protocol):
 
     def wasSilent(self) -> None:
         """The client has had its moment."""
-        self._handOver("silent", b"")
+        self._unattended(self._handOver, "silent", b"")
 
     def wasUndecided(self) -> None:
         """The client began something and has not gone on: take it for what it looks like."""
@@ -70,7 +72,15 @@ class Auto(Protocol):
             _log.warn("{connection}: its PROXY header never ended.", connection=self._name())
             self.transport.abortConnection()
         else:
-            self._decided(self._detector.decide())
+            self._unattended(self._decided, self._detector.decide())
+
+    def _unattended(self, call: Callable[..., object], *args: object) -> None:
+        """Call where no transport is looking; what is raised ends this connection, as elsewhere."""
+        try:
+            call(*args)
+        except Exception:
+            protocolFailed(self.transport, "makeConnection")
+            self.transport.abortConnection()
 
     def readConnectionLost(self) -> None:
         """The client has said all it will."""
@@ -81,8 +91,9 @@ class Auto(Protocol):
             self._handOver("silent", b"")
         else:
             self._decided(self._detector.decide())
-        # Whoever has the connection now has not heard of its end yet.
-        self.transport.readConnectionLost(Failure(main.CONNECTION_DONE))
+        if self._handedOver and not self.transport.disconnecting:
+            # Whoever has the connection now has not heard of its end yet.
+            self.transport.readConnectionLost(Failure(main.CONNECTION_DONE))
 
     def writeConnectionLost(self) -> None:
         """Never asked for."""
@@ -127,7 +138,9 @@ class Auto(Protocol):
         self._detector = Detector()
         connection = connectionOf(self.transport)
         if connection is not None and isinstance(header.source, tuple):
-            connection.claimed = header.source
+            host, port = header.source
+            # The path of a unix socket can have any characters; this is shown to people.
+            connection.claimed = host.encode("unicode_escape").decode("ascii"), port
             connection.changed("peer")
         self.factory.silent.start(self)
         if rest:
@@ -141,6 +154,7 @@ class Auto(Protocol):
         if protocol is None:
             transport.abortConnection()
             return
+        self._handedOver = True
         switchProtocol(transport, protocol)
         protocol.makeConnection(transport)
         connection = connectionOf(transport)

@@ -10,18 +10,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.connection import Connection, connectionOf
-from loopbackd.iloopbackd import IServedFactory
+from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.process import Process, findProcess, processOf
 from loopbackd.protocols.hello import shownAddress
-from loopbackd.protocols.registry import Surroundings
 from loopbackd.table import describe
 
+_log = Logger()
 _HELP = """\
 help      this
 whoami    who you are, as this machine sees it: address, uid, pid, command
@@ -102,8 +103,8 @@ class Talk(LineReceiver):
         self._asking = True
         super().pauseProducing()
         asked = self.factory.lookUp(connection.peer)
-        asked.addCallback(self._found, connection)
-        asked.addErrback(self._notFound)
+        asked.addCallbacks(self._found, self._notFound, callbackArgs=(connection,))
+        asked.addErrback(self._failed)
 
     def _found(self, process: Process | None, connection: Connection) -> None:
         self._asking = False
@@ -117,10 +118,16 @@ class Talk(LineReceiver):
             self._say(f"That cannot be found out now: {failure.getErrorMessage()}")
             self._goOn()
 
+    def _failed(self, failure: Failure) -> None:
+        """An answer after that one raised, where no transport was looking."""
+        connection = connectionOf(self.transport)
+        _log.failure("{connection}: an answer failed.", failure, connection=connection)
+        self.transport.abortConnection()
+
     def readConnectionLost(self) -> None:
         """The client is done; what it asked for is answered first."""
         self._ended = True
-        if not self.paused:
+        if not self.paused and not self.transport.disconnecting:
             self._finish()
 
     def _finish(self) -> None:
@@ -128,7 +135,7 @@ class Talk(LineReceiver):
         rest = self.clearLineBuffer()
         if rest:
             self.lineReceived(rest)
-        if not self.paused:
+        if not self.paused and not self.transport.disconnecting:
             self._leave()
 
     def writeConnectionLost(self) -> None:
@@ -155,7 +162,10 @@ class Talk(LineReceiver):
         self._goOn()
 
     def _goOn(self) -> None:
-        if not self._full and not self._asking:
+        if self.transport.disconnecting:
+            # Somebody has closed it, and a transport with a producer would wait for more.
+            self.transport.unregisterProducer()
+        elif not self._full and not self._asking:
             super().resumeProducing()
             if self._ended and not self.paused and not self.transport.disconnecting:
                 self._finish()

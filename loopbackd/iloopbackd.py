@@ -1,15 +1,30 @@
-"""The interfaces that code outside loopbackd implements."""
+"""The interfaces that code outside loopbackd implements, and what they are told."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import Interface
 
 if TYPE_CHECKING:
-    from loopbackd.connection import Connection
-    from loopbackd.protocols.registry import Surroundings
+    from loopbackd.connection import Connection, Connections
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """
+    What a factory that provides L{IServedFactory} is told.
+
+    @ivar service: the name of the service.
+    @ivar reactor: provides C{IReactorTime}, C{IReactorThreads} and the streams.
+    @ivar connections: the live table of the whole daemon.
+    """
+
+    service: str
+    reactor: Any
+    connections: Connections
 
 
 class IServedFactory(IProtocolFactory):

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from loopbackd.connection import Connections
 from loopbackd.gate import Gate, Room
-from loopbackd.iloopbackd import IServedFactory
+from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.listener import Listener
 from loopbackd.listener import Live as LiveParts
 from loopbackd.net.batch import batchIfPossible
@@ -22,7 +22,6 @@ from loopbackd.net.reactor import PlainReactor
 from loopbackd.peer.identity import PeerIdentity, identify
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.prepared import Prepared
-from loopbackd.protocols.registry import Surroundings
 from loopbackd.settings import Settings, SettingsError
 
 _log = Logger()

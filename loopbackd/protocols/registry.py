@@ -17,7 +17,6 @@ from typing import Any
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory
 
-from loopbackd.connection import Connections
 from loopbackd.loglines import oneLine
 
 GROUP = "loopbackd.protocols"
@@ -49,21 +48,6 @@ _IMPORTING = re.compile(r"^<frozen importlib|[/\\]importlib[/\\](__init__|metada
 
 class ProtocolError(Exception):
     """There is no such protocol, or it cannot be had; one line that says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """
-    What a factory that provides L{loopbackd.iloopbackd.IServedFactory} is told.
-
-    @ivar service: the name of the service.
-    @ivar reactor: provides C{IReactorTime}, C{IReactorThreads} and the streams.
-    @ivar connections: the live table of the whole daemon.
-    """
-
-    service: str
-    reactor: Any
-    connections: Connections
 
 
 @dataclass(frozen=True, slots=True)

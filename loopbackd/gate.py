@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from loopbackd.connection import Connection, Connections
 from loopbackd.logs import OncePerSecond
 from loopbackd.net.deadlines import Deadlines
-from loopbackd.net.transport import resetAndClose
+from loopbackd.net.eager import resetAndClose
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.settings import ServiceSettings
 

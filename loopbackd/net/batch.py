@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import select
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet import error, main
@@ -41,11 +42,7 @@ class BatchReactor(PlainReactor):
     A real reactor whose streams are eager and served in batches.
 
     @raise OSError: the system gives no epoll descriptor.
-
-    @ivar now: the time at which the batch being served began, in seconds.
     """
-
-    now = 0.0
 
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor)
@@ -58,7 +55,7 @@ class BatchReactor(PlainReactor):
         self._fresh: set[int] = set()
         self._later: list[Callable[[], object]] = []
         self._inBatch = False
-        self._unpollable: set[Any] = set()
+        self._unpollable: dict[Any, int] = {}
         self._listed = False
 
     # Interest.  What is added during a batch is told to the kernel at its end, so a connection
@@ -83,6 +80,9 @@ class BatchReactor(PlainReactor):
     def _want(self, selectable: Any, flag: int) -> None:
         fd = selectable.fileno()
         if self._selectables.get(fd) is not selectable:
+            if selectable in self._unpollable:
+                self._addUnpollable(selectable, flag)
+                return
             # New, or the number of a descriptor that was closed without being removed.
             self._selectables[fd] = selectable
             self._wanted[fd] = 0
@@ -94,11 +94,17 @@ class BatchReactor(PlainReactor):
         self._wanted[fd] |= flag
         if self._inBatch:
             self._unsettled.add(fd)
-        else:
+            return
+        try:
             self._settle(fd)
+        except OSError:
+            self._forget(fd)
+            raise
 
     def _unwant(self, selectable: Any, flag: int) -> None:
         fd = selectable.fileno()
+        if fd < 0:
+            fd = self._formerNumber(selectable)
         if self._selectables.get(fd) is not selectable:
             if self._unpollable:
                 self._removeUnpollable(selectable, flag)
@@ -111,6 +117,10 @@ class BatchReactor(PlainReactor):
             self._unsettled.add(fd)
         else:
             self._settle(fd)
+
+    def _formerNumber(self, selectable: Any) -> int:
+        """The number a selectable had before it was closed behind our back, or -1."""
+        return next((fd for fd, one in self._selectables.items() if one is selectable), -1)
 
     def _settle(self, fd: int) -> None:
         """Tell the kernel what is wanted of a descriptor."""
@@ -129,7 +139,8 @@ class BatchReactor(PlainReactor):
             self._epoll.register(fd, wanted)
         except PermissionError:
             # A plain file: epoll(7) cannot watch it; the real reactor knows what to do.
-            self._addUnpollable(fd, wanted)
+            self._addUnpollable(self._selectables[fd], wanted)
+            self._forget(fd)
             return
         self._known[fd] = wanted
         self._fresh.discard(fd)
@@ -152,10 +163,8 @@ class BatchReactor(PlainReactor):
             self._listed = False
             self._reactor.removeReader(self)
 
-    def _addUnpollable(self, fd: int, wanted: int) -> None:
-        selectable = self._selectables.pop(fd)
-        del self._wanted[fd]
-        self._unpollable.add(selectable)
+    def _addUnpollable(self, selectable: Any, wanted: int) -> None:
+        self._unpollable[selectable] = self._unpollable.get(selectable, 0) | wanted
         if wanted & _IN:
             self._reactor.addReader(selectable)
         if wanted & _OUT:
@@ -163,6 +172,9 @@ class BatchReactor(PlainReactor):
 
     def _removeUnpollable(self, selectable: Any, flag: int) -> None:
         if selectable in self._unpollable:
+            self._unpollable[selectable] &= ~flag
+            if not self._unpollable[selectable]:
+                del self._unpollable[selectable]
             (self._reactor.removeReader if flag == _IN else self._reactor.removeWriter)(selectable)
 
     def getReaders(self) -> list[Any]:
@@ -185,12 +197,11 @@ class BatchReactor(PlainReactor):
     def doRead(self) -> None:
         """Serve every descriptor that is ready (called by the real reactor)."""
         poll, seconds = self._epoll.poll, self._reactor.seconds
-        self.now = began = seconds()
+        began = seconds()
         while events := poll(0, _MOST_EVENTS):
             self._serve(events)
-            self.now = now = seconds()
             # A clock that is set back must not keep us here either.
-            if not 0 <= now - began < _LONGEST:
+            if not 0 <= seconds() - began < _LONGEST:
                 return
 
     def _serve(self, events: list[tuple[int, int]]) -> None:
@@ -248,7 +259,8 @@ class BatchReactor(PlainReactor):
     def _run(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception:
+        except BaseException:
+            # As in Twisted's reactors: not even a SystemExit ends more than what raised it.
             _log.failure("{call} failed.", call=call)
 
     def _disconnect(self, selectable: Any, why: BaseException, reading: bool) -> None:
@@ -282,7 +294,7 @@ class BatchReactor(PlainReactor):
     def connectionLost(self, reason: Failure) -> None:
         """The real reactor is being emptied, as at its shutdown: so are we."""
         for selectable in self.removeAll():
-            selectable.connectionLost(reason)
+            self._run(partial(selectable.connectionLost, reason))
 
     def logPrefix(self) -> str:
         """What the real reactor names us in its log."""

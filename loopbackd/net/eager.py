@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet import _newtls, abstract, main
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -26,9 +26,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from loopbackd.connection import Connection, reasonOf
-
-if TYPE_CHECKING:
-    from loopbackd.net.reactor import PlainReactor
 
 _log = Logger()
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -43,6 +40,13 @@ def resetAndClose(sock: socket.socket) -> None:
         pass
     finally:
         sock.close()
+
+
+class StreamReactor(Protocol):
+    """What an eager transport asks of its reactor beyond Twisted's interfaces."""
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Call after what runs now has returned, before anything is waited for."""
 
 
 class EagerWrites:
@@ -70,7 +74,7 @@ class EagerWrites:
         producer: Any
         streamingProducer: bool
         protocol: Any
-        reactor: PlainReactor
+        reactor: StreamReactor
         socket: socket.socket
         bufferSize: int
         _tempDataLen: int

@@ -16,9 +16,6 @@ from loopbackd.connection import Connection
 from loopbackd.net.eager import protocolFailed, resetAndClose
 from loopbackd.net.transport import Server, UnixServer
 
-if TYPE_CHECKING:
-    from loopbackd.net.reactor import PlainReactor
-
 _log = Logger()
 _WILDCARDS = ("0.0.0.0", "::", "")
 
@@ -78,7 +75,7 @@ class EagerPort:
     if TYPE_CHECKING:
         socket: socket.socket
         factory: Any
-        reactor: PlainReactor
+        reactor: Any
         transport: Any
         addressFamily: Any
 
@@ -166,10 +163,10 @@ class EagerPort:
         return self._buildAddr(address)  # type: ignore[attr-defined,no-any-return]
 
 
-class Port(EagerPort, tcp.Port):  # type: ignore[misc]
+class Port(EagerPort, tcp.Port):
     """A listening TCP port."""
 
-    transport = Server  # type: ignore[assignment]
+    transport = Server
 
     def _remote(self, address: Any) -> IAddress:
         if len(address) == 4 and "%" not in address[0] and address[3]:
@@ -179,7 +176,7 @@ class Port(EagerPort, tcp.Port):  # type: ignore[misc]
         return super()._remote(address)
 
 
-class UnixPort(EagerPort, unix.Port):  # type: ignore[misc]
+class UnixPort(EagerPort, unix.Port):
     """A listening unix socket."""
 
     transport = UnixServer

@@ -140,11 +140,6 @@ class PlainReactor(Streams):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
 
-    @property
-    def now(self) -> float:
-        """The time, in seconds."""
-        return self._reactor.seconds()  # type: ignore[no-any-return]
-
     def adoptDatagramPort(self, *args: Any, **named: Any) -> Any:
         """See L{IReactorSocket.adoptDatagramPort}."""
         return self._reactor.adoptDatagramPort(*args, **named)

@@ -13,15 +13,11 @@ from twisted.python.failure import Failure
 from loopbackd.connection import reasonOf
 from loopbackd.net.eager import EagerWrites, protocolFailed, resetAndClose
 
-if TYPE_CHECKING:
-    from loopbackd.net.reactor import PlainReactor
-
 
 class _EagerServer(EagerWrites):
     """What the accepted streams have in common: a small instance, and a cached own address."""
 
-    # The two numbers the reactor asks for on each event are found on the instance; all that is
-    # only printed is worked out when it is printed.  An idle connection stays small that way.
+    # What Twisted keeps on each instance and is only printed; here it is worked out when it is.
     repstr = ""
     sessionno = 0
     _shouldShutdown = False
@@ -30,6 +26,17 @@ class _EagerServer(EagerWrites):
         server: Any
         client: Any
         disconnected: int | bool
+
+    def _begin(self, sock: socket.socket, protocol: Any, server: Any, reactor: Any) -> None:
+        # Not what Twisted's own does: that also works out what is only printed.
+        sock.setblocking(False)
+        self.reactor = reactor
+        self._tempDataLen = 0
+        self.socket = sock
+        self.protocol = protocol
+        self.server = server
+        self.connected = 1
+        self.startReading()
 
     def connectionLost(self, reason: Failure) -> None:
         """The stream ended: close the socket, settle the facts, then tell the protocol."""
@@ -95,19 +102,12 @@ class Server(_EagerServer, tcp.Server):  # type: ignore[misc]
         client: Any,
         server: Any,
         sessionno: int,
-        reactor: PlainReactor,
+        reactor: Any,
     ) -> None:
-        sock.setblocking(False)
-        self.reactor = reactor
-        self._tempDataLen = 0
-        self.socket = sock
-        self.protocol = protocol
-        self.server = server
         self.client = client
-        self.connected = 1
         if len(client) != 2:
             self._addressType = IPv6Address
-        self.startReading()
+        self._begin(sock, protocol, server, reactor)
 
     def doRead(self) -> Any:
         """Read once and give the protocol what came."""
@@ -117,15 +117,7 @@ class Server(_EagerServer, tcp.Server):  # type: ignore[misc]
             return None
         except OSError:
             return main.CONNECTION_LOST
-        if not data:
-            return main.CONNECTION_DONE
-        self.bytesReceived += len(data)
-        try:
-            self.protocol.dataReceived(data)
-        except Exception as problem:
-            protocolFailed(self, "dataReceived")
-            return problem
-        return None
+        return self._dataReceived(data)
 
 
 class _PassesDescriptors:
@@ -154,19 +146,12 @@ class UnixServer(_PassesDescriptors, _EagerServer, unix.Server):  # type: ignore
         client: Any,
         server: Any,
         sessionno: int,
-        reactor: PlainReactor,
+        reactor: Any,
     ) -> None:
-        sock.setblocking(False)
-        self.reactor = reactor
-        self._tempDataLen = 0
-        self._sendmsgQueue: list[int] = []
-        self.socket = sock
-        self.protocol = protocol
-        self.server = server
+        self._sendmsgQueue = []
         self.client = (client, None)
         self.hostname = client
-        self.connected = 1
-        self.startReading()
+        self._begin(sock, protocol, server, reactor)
 
 
 class Client(EagerWrites, tcp.Client):  # type: ignore[misc]

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from loopbackd.newpackage import NameTaken, write
-from loopbackd.prepared import prepare
+from loopbackd.prepared import load
 from loopbackd.protocols.registry import known
-from loopbackd.settings import SettingsError, read
+from loopbackd.settings import SettingsError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,8 +38,7 @@ def protocols() -> None:
 def checkConfig(file: Path) -> None:
     """Say whether the daemon could run with this configuration FILE."""
     try:
-        settings = read(file)
-        prepare(settings, file.absolute().parent)
+        settings, _ = load(file)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     for service in settings.service:

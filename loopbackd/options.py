@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.python import usage
 
-from loopbackd.prepared import Prepared, prepare
-from loopbackd.settings import DEFAULT_ENDPOINT, Settings, SettingsError, convert, freeName, read
+from loopbackd.prepared import Prepared, load, prepare
+from loopbackd.settings import DEFAULT_ENDPOINT, Settings, SettingsError, convert, freeName
 
 
 class Options(usage.Options):
@@ -50,6 +50,8 @@ class Options(usage.Options):
     def __init__(self) -> None:
         super().__init__()
         self._serve: list[tuple[str, str]] = []
+        # twistd --rundir goes elsewhere before the next reload.
+        self._directory = Path.cwd()
 
     def opt_serve(self, service: str) -> None:
         """
@@ -95,11 +97,10 @@ class Options(usage.Options):
         @raise SettingsError: something is wrong; C{settings} and C{prepared} are as they were.
         """
         if self["config"] is None:
-            settings, directory = self._asked(), Path.cwd()
+            settings = self._asked()
+            prepared = prepare(settings, self._directory)
         else:
-            path = self._configuration()
-            settings, directory = read(path), path.parent
-        prepared = prepare(settings, directory)
+            settings, prepared = load(self._configuration())
         self.settings, self.prepared = settings, prepared
 
     def _configuration(self) -> Path:
@@ -109,13 +110,15 @@ class Options(usage.Options):
         instead += ["--drain"] if self["drain"] is not None else []
         if instead:
             raise SettingsError(f"{instead[0]} and --config: write it into {self['config']}")
-        return Path(self["config"]).absolute()
+        return self._directory / str(self["config"])
 
     def _asked(self) -> Settings:
         """The settings that the options ask for; checked as if they stood in a file."""
         wanted = list(self._serve)
-        if not wanted or self["listen"] is not None or self["protocol"] is not None:
-            wanted.insert(0, (self["protocol"] or "auto", self["listen"] or DEFAULT_ENDPOINT))
+        protocol, endpoint = self["protocol"], self["listen"]
+        if not wanted or protocol is not None or endpoint is not None:
+            protocol = "auto" if protocol is None else protocol
+            wanted.insert(0, (protocol, DEFAULT_ENDPOINT if endpoint is None else endpoint))
         services: list[dict[str, Any]] = []
         for protocol, endpoint in wanted:
             services.append(

@@ -10,7 +10,20 @@ from twisted.internet.interfaces import IProtocolFactory
 from loopbackd import logs
 from loopbackd.net.endpoint import EndpointError, parse
 from loopbackd.protocols.registry import SPEAK_ONLY, ProtocolError, isFile, makeFactory
-from loopbackd.settings import Route, Routes, ServiceSettings, Settings, SettingsError
+from loopbackd.settings import Route, Routes, ServiceSettings, Settings, SettingsError, read
+
+
+def load(path: Path) -> tuple[Settings, dict[str, Prepared]]:
+    """
+    The settings of a file, and its services prepared; relative paths in it are relative to it.
+
+    @raise SettingsError: see L{read} and L{prepare}; the message names the file.
+    """
+    settings = read(path)
+    try:
+        return settings, prepare(settings, path.parent)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
@@ -25,7 +38,7 @@ def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
         try:
             logs.check(settings.log.level, settings.log.levels, settings.log.format)
         except ValueError as error:
-            raise SettingsError(f"[log]: {error}") from None
+            raise SettingsError(f"log: {error}") from None
     return {service.name: Prepared(service, directory) for service in settings.service}
 
 
@@ -70,9 +83,15 @@ def _factory(settings: ServiceSettings, directory: Path) -> IProtocolFactory:
             route = getattr(routes, kind)
             wanted = route if isinstance(route, Route) else Route(protocol=route)
             if wanted.protocol == "auto" or (wanted.protocol == UNWRAP and kind != "proxy"):
-                raise ProtocolError(f"routes: {kind} = {wanted.protocol!r} leads nowhere")
+                raise ProtocolError(
+                    f"routes: {kind} = {wanted.protocol!r} leads nowhere; name another protocol"
+                )
             if wanted.protocol != UNWRAP:
-                factory.routes[kind] = makeFactory(wanted.protocol, wanted.options, directory)
+                try:
+                    made = makeFactory(wanted.protocol, wanted.options, directory)
+                except ProtocolError as error:
+                    raise ProtocolError(f"routes: {kind}: {error}") from error
+                factory.routes[kind] = made
     return factory
 
 

@@ -1,0 +1,216 @@
+"""Tests for `loopbackd.prepared`: what can be found wrong before anything listens."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loopbackd.prepared import Prepared, load, prepare
+from loopbackd.protocols.registry import SPEAK_ONLY
+from loopbackd.settings import LogSettings, Route, Routes, ServiceSettings, Settings, SettingsError
+
+
+def prepared(**keys: Any) -> Prepared:
+    """One service, prepared."""
+    return Prepared(ServiceSettings(**keys), Path("/"))
+
+
+def refusal(**keys: Any) -> str:
+    """Why a service cannot be had; always one line that names it."""
+    with pytest.raises(SettingsError) as caught:
+        prepared(name="it", **keys)
+    message = str(caught.value)
+    assert message.startswith("service 'it': ")
+    assert len(message.splitlines()) == 1
+    return message
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "where"),
+    [
+        ("tcp:7007", "0.0.0.0"),
+        ("tcp:7007:interface=0.0.0.0", "0.0.0.0"),
+        ("tcp:7007:interface=192.0.2.7", "192.0.2.7"),
+        ("tcp:port=7007:backlog=5", "0.0.0.0"),
+        ("tcp6:7007", "::"),
+        (r"tcp6:7007:interface=2001\:db8\:\:1", "2001:db8::1"),
+        (r"tcp6:7007:interface=\:\:ffff\:192.0.2.7", "::ffff:192.0.2.7"),
+        ("ssl:7007", "0.0.0.0"),
+        ("tcp:7007:interface=example.com", "example.com"),
+    ],
+)
+def test_an_endpoint_that_others_can_reach_is_refused(endpoint: str, where: str) -> None:
+    """The message says why, and both ways out; allow_remote is one of them."""
+    message = refusal(endpoint=endpoint)
+    assert f"listens on {where}, which other machines can reach" in message
+    assert "add interface=127.0.0.1, or allow_remote = true if you mean it" in message
+    assert prepared(endpoint=endpoint, allow_remote=True).endpoint.isRemote
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp:0:interface=127.0.0.1",
+        "tcp:0:interface=127.1.2.3",
+        "tcp:0:interface=localhost",
+        r"tcp6:0:interface=\:\:1",
+        r"tcp6:0:interface=\:\:ffff\:127.0.0.1",
+        "unix:/tmp/never.sock",
+        "systemd:domain=INET:name=loopbackd",
+        "haproxy:tcp:0:interface=127.0.0.1",
+    ],
+)
+def test_an_endpoint_of_this_machine_is_taken(endpoint: str) -> None:
+    """Nothing listens yet."""
+    assert prepared(endpoint=endpoint).endpoint.text == endpoint
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("tcp", "endpoint 'tcp' is not complete; write for example tcp:7007:"),
+        ("7007", "endpoint '7007' is not complete"),
+        ("tcp:http", "port 'http' is not a number from 0 to 65535"),
+        ("tcp:70000", "port '70000' is not a number from 0 to 65535"),
+        ("unix:", "has no path; write unix:/path/to.sock"),
+    ],
+)
+def test_an_endpoint_that_is_none_is_refused(endpoint: str, said: str) -> None:
+    """As far as that can be seen without listening."""
+    assert said in refusal(endpoint=endpoint)
+
+
+@pytest.mark.parametrize("protocol", sorted(SPEAK_ONLY))
+def test_a_first_byte_nobody_waits_for(protocol: str) -> None:
+    """A deadline for it would reset every client of a protocol that only speaks."""
+    message = refusal(protocol=protocol, first_byte_timeout=1)
+    assert message.endswith(f"{protocol} waits for no byte; remove first_byte_timeout")
+
+
+def test_a_first_byte_that_is_waited_for() -> None:
+    """Any other protocol may have the deadline."""
+    assert prepared(protocol="echo", first_byte_timeout=1).settings.first_byte_timeout == 1
+
+
+def test_users_by_name_and_number() -> None:
+    """Names become uids; none at all is everybody."""
+    me = pwd.getpwuid(os.geteuid())
+    assert prepared(allow_uids=(me.pw_name, 4294967294)).allowed == {me.pw_uid, 4294967294}
+    assert prepared().allowed is None
+
+
+@pytest.mark.parametrize("name", ["nobody-of-that-name", "", "a\0b", "\n"])
+def test_a_user_there_is_not(name: str) -> None:
+    """It is named, and what could be written instead."""
+    message = refusal(allow_uids=(name,))
+    assert f"allow_uids: there is no user {name!r}; write a name of this machine's or a uid" in (
+        message
+    )
+
+
+def test_what_auto_hands_over_to() -> None:
+    """Each kind has the factory of its route; a PROXY header is taken off."""
+    made: Any = prepared(routes=Routes(other="qotd"))
+    assert type(made.factory.routes["other"]).__name__ == "QotdFactory"
+    assert type(made.factory.routes["silent"]).__name__ == "TalkFactory"
+    assert sorted(made.factory.routes) == ["http", "http2", "other", "silent", "tls"]
+    made = prepared(routes=Routes(proxy="echo"))
+    assert type(made.factory.routes["proxy"]).__name__ == "EchoFactory"
+
+
+@pytest.mark.parametrize(
+    ("routes", "said"),
+    [
+        (Routes(http="auto"), "routes: http = 'auto' leads nowhere; name another protocol"),
+        (Routes(other="unwrap"), "routes: other = 'unwrap' leads nowhere"),
+        (Routes(proxy=Route(protocol="auto")), "routes: proxy = 'auto' leads nowhere"),
+        (Routes(tls="no-such"), "routes: tls: there is no protocol 'no-such'; there are auto,"),
+        (
+            Routes(silent=Route(protocol="talk", options={"x": 1})),
+            "routes: silent: protocol 'talk': got an unexpected keyword argument 'x'",
+        ),
+    ],
+)
+def test_a_route_that_leads_nowhere(routes: Routes, said: str) -> None:
+    """It is named with its kind."""
+    assert said in refusal(routes=routes)
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (LogSettings(level="loud"), 'log: log level "loud" is not one of debug, info,'),
+        (LogSettings(levels={"a": "b"}), 'log: log level "b" for "a" is not one of'),
+        (LogSettings(format="xml"), 'log: log format "xml" is not one of text, json'),
+    ],
+)
+def test_a_log_that_cannot_be(log: LogSettings, said: str) -> None:
+    """The wrong word is named with the right ones, and nothing is configured yet."""
+    with pytest.raises(SettingsError) as caught:
+        prepare(Settings(log=log), Path("/"))
+    assert str(caught.value).startswith(said)
+
+
+def test_a_file_is_named_once(tmp_path: Path) -> None:
+    """Whether its text or what it asks for is wrong."""
+    path = tmp_path / "it.toml"
+    for text in ("drain = -1", "[[service]]\nprotocol = 'no-such'", "[log]\nlevel = 'loud'"):
+        path.write_text(text)
+        with pytest.raises(SettingsError) as caught:
+            load(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert str(caught.value).count("it.toml") == 1
+
+
+def test_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
+    """Wherever the daemon runs."""
+    (tmp_path / "mine.py").write_text(
+        "from twisted.internet.protocol import Protocol\nclass P(Protocol): pass"
+    )
+    (tmp_path / "it.toml").write_text("[[service]]\nprotocol = './mine.py:P'")
+    settings, services = load(tmp_path / "it.toml")
+    assert [service.name for service in settings.service] == ["P"] == list(services)
+
+
+def test_the_example_can_be_had() -> None:
+    """etc/loopbackd.toml is a configuration."""
+    load(Path(__file__).parent.parent / "etc" / "loopbackd.toml")
+
+
+def test_what_is_the_same(tmp_path: Path) -> None:
+    """A service is the same with the same settings, except that a file is always read again."""
+    assert prepared().isSame(prepared())
+    assert not prepared().isSame(prepared(idle_timeout=1))
+    path = tmp_path / "mine.py"
+    path.write_text("from twisted.internet.protocol import Protocol\nclass P(Protocol): pass")
+    mine = prepared(protocol=f"{path}:P")
+    assert not mine.isSame(mine)
+
+
+def test_who_cannot_have_the_same_place() -> None:
+    """One endpoint is one place; a port of its own is each service's own."""
+    assert prepared(name="a").place == prepared(name="b").place
+    chosen = "tcp:0:interface=127.0.0.1"
+    assert prepared(name="a", endpoint=chosen).place != prepared(name="b", endpoint=chosen).place
+
+
+words = st.text(st.sampled_from("tcp6:0189=.\\/unixsydm[]@\0é "), max_size=20) | st.text(min_size=1)
+
+
+@given(
+    words.filter(bool), st.just("echo") | words.filter(bool), st.lists(st.text() | st.integers(0))
+)
+def test_whatever_is_asked_is_prepared_or_one_line(
+    endpoint: str, protocol: str, uids: list[Any]
+) -> None:
+    """No text raises anything but SettingsError."""
+    try:
+        prepared(endpoint=endpoint, protocol=protocol, allow_uids=tuple(uids))
+    except SettingsError as error:
+        assert len(str(error).splitlines()) == 1

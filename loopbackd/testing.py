@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
     UNIXClientEndpoint,
     connectProtocol,
 )
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -97,13 +97,15 @@ class Client(Protocol):
     A client that collects what it is told.
 
     @ivar heard: all bytes received so far.
-    @ivar finished: fires with C{heard} when the server closes; fails when it resets.
+    @ivar finished: fires with C{heard} when the connection was closed, or aborted by us; fails
+        when the server resets it.
     """
 
     def __init__(self) -> None:
         self.heard = b""
         self.finished: Deferred[bytes] = Deferred()
         self._expected: list[tuple[int, Deferred[bytes]]] = []
+        self._ended: Failure | None = None
 
     def dataReceived(self, data: bytes) -> None:
         """Keep it."""
@@ -114,10 +116,16 @@ class Client(Protocol):
             waiting.callback(self.heard)
 
     def hears(self, size: int) -> Deferred[bytes]:
-        """Fires with all that was heard, once that is at least C{size} bytes."""
+        """
+        Fires with all that was heard, once that is at least C{size} bytes.
+
+        Fails with the reason of the end when they cannot come any more.
+        """
         waiting: Deferred[bytes] = Deferred()
         if len(self.heard) >= size:
             waiting.callback(self.heard)
+        elif self._ended is not None:
+            waiting.errback(self._ended)
         else:
             self._expected.append((size, waiting))
         return waiting
@@ -131,9 +139,11 @@ class Client(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """See C{finished}."""
-        for _, waiting in self._expected:
+        self._ended = reason
+        expected, self._expected = self._expected, []
+        for _, waiting in expected:
             waiting.errback(reason)
-        if reason.check(ConnectionDone):
+        if reason.check(ConnectionDone, ConnectionAborted):
             self.finished.callback(self.heard)
         else:
             self.finished.errback(reason)
@@ -155,6 +165,12 @@ async def connect(reactor: Any, to: Loopback | IAddress) -> Client:
     return client
 
 
+def _outOfPatience(result: bytes | Failure, seconds: float) -> bytes | Failure:
+    if isinstance(result, Failure) and result.check(CancelledError):
+        raise TimeoutError(f"the server did not close in {seconds:g} s")
+    return result
+
+
 async def converse(reactor: Any, to: Loopback | IAddress, data: bytes) -> bytes:
     """
     Say everything, finish sending, and listen to the end.
@@ -166,7 +182,7 @@ async def converse(reactor: Any, to: Loopback | IAddress, data: bytes) -> bytes:
     if data:
         transport.write(data)
     transport.loseWriteConnection()
-    client.finished.addTimeout(PATIENCE, reactor)
+    client.finished.addTimeout(PATIENCE, reactor, _outOfPatience)
     try:
         return await client.finished
     finally:

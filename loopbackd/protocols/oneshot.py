@@ -30,17 +30,22 @@ LINGER: Final = 2.0
 """Seconds a client that spoke first has to read the answer and close."""
 
 LINGER_BYTES: Final = 1 << 20
-"""How much it may still send before it is cut off."""
+"""How much it may still send before it is cut off, unless a protocol expects more."""
 
 _NOTHING: Final = bytes(4)
 
 
 @implementer(IHalfCloseableProtocol)
 class LastWords(Protocol):
-    """A protocol that can end with an answer; what the client says after that is thrown away."""
+    """
+    A protocol that can end with an answer; what the client says after that is thrown away.
+
+    @cvar mostDiscarded: how many bytes of that; then the client is cut off.
+    """
 
     transport: ITCPTransport
 
+    mostDiscarded = LINGER_BYTES
     _discarded = 0
     _deadline: IDelayedCall | None = None
 
@@ -61,7 +66,7 @@ class LastWords(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Throw it away; a client that never stops is cut off."""
         self._discarded += len(data)
-        if self._discarded > LINGER_BYTES:
+        if self._discarded > self.mostDiscarded:
             self.transport.abortConnection()
 
     def readConnectionLost(self) -> None:

@@ -13,7 +13,7 @@ from loopbackd.protocols.hello import shownAddress
 from loopbackd.protocols.oneshot import LastWords
 
 HEAD_LIMIT = 16384
-"""Bytes that the head of a request may have."""
+"""Bytes that the head of a request may have, the empty line at its end included."""
 
 HEAD_SECONDS = 10.0
 """Seconds it may take, from the first byte to the empty line."""
@@ -35,6 +35,9 @@ class Page(LastWords):
     transport: Any
     factory: PageFactory
 
+    # The body of a request: many clients send all of it before they read.  LINGER bounds it, too.
+    mostDiscarded = 1 << 30
+
     def __init__(self) -> None:
         self._head = b""
         self._timer: IDelayedCall | None = None
@@ -51,11 +54,14 @@ class Page(LastWords):
         if self._answered:
             super().dataReceived(data)
             return
+        if not self._head:
+            # Empty lines before a request are skipped (RFC 9112 2.2).
+            data = data.lstrip(b"\r\n")
         seen = max(0, len(self._head) - 3)
-        self._head += data[: HEAD_LIMIT + 1]
+        self._head += data[: HEAD_LIMIT - len(self._head)]
         if self._endsHead(seen):
             self._answer("200 OK", self._text())
-        elif len(self._head) > HEAD_LIMIT:
+        elif len(self._head) == HEAD_LIMIT:
             text = f"A request's head may have {HEAD_LIMIT} bytes here.\n"
             self._answer("431 Request Header Fields Too Large", text)
 
@@ -76,7 +82,7 @@ class Page(LastWords):
             f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         ).encode()
-        asksForHead = self._head.lstrip(b"\r\n").startswith(b"HEAD ")
+        asksForHead = self._head.startswith(b"HEAD ")
         self.finish(head if asksForHead else head + body, expectsMore=True)
 
     def readConnectionLost(self) -> None:

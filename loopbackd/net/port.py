@@ -19,6 +19,9 @@ from loopbackd.net.transport import Server, UnixServer
 _log = Logger()
 _WILDCARDS = ("0.0.0.0", "::", "")
 
+# Seconds until accepting is tried again where there is no descriptor left at all.
+_PAUSE = 0.1
+
 
 class Door(Protocol):
     """Who decides which accepted streams come in."""
@@ -71,6 +74,7 @@ class EagerPort:
     door: Door | None = None
     onlyHost: IAddress | None = None
     mostAccepts = 64
+    _pause: Any = None
 
     if TYPE_CHECKING:
         socket: socket.socket
@@ -79,7 +83,11 @@ class EagerPort:
         transport: Any
         addressFamily: Any
 
+        disconnecting: bool
+
         def getHost(self) -> IAddress: ...
+        def startReading(self) -> None: ...
+        def stopReading(self) -> None: ...
 
     def startListening(self) -> None:
         """See L{twisted.internet.interfaces.IListeningPort}."""
@@ -93,6 +101,9 @@ class EagerPort:
     def connectionLost(self, reason: Failure) -> None:
         """The port was closed."""
         self._spare.release()
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
         super().connectionLost(reason)  # type: ignore[misc]
 
     def doRead(self) -> None:
@@ -128,8 +139,17 @@ class EagerPort:
             pass
         finally:
             self._spare.hold()
+        if not refused:
+            # Somebody else has the last descriptor: the reactor would come here again at once.
+            self.stopReading()
+            self._pause = self.reactor.callLater(_PAUSE, self._goOn)
         if self.door is not None:
             self.door.flooded(refused)
+
+    def _goOn(self) -> None:
+        self._pause = None
+        if not self.disconnecting:
+            self.startReading()
 
     def _accepted(self, sock: Any, address: Any) -> None:
         remote = self._remote(address)
@@ -148,7 +168,12 @@ class EagerPort:
             if connection is not None:
                 connection.ended("refused")
             return
-        transport = self.transport(sock, protocol, address, self, 0, self.reactor)
+        try:
+            transport = self.transport(sock, protocol, address, self, 0, self.reactor)
+        except Exception as error:
+            if connection is not None:
+                connection.ended(type(error).__name__)
+            raise
         if connection is not None:
             transport.connection = connection
             transport.client = None  # the connection knows; two thousand of them add up

@@ -65,7 +65,10 @@ class Daemon(MultiService):
             systemd.Watchdog(self._notifier, interval, reactor).setServiceParent(self)
 
     def privilegedStartService(self) -> None:
-        """Listen; who cannot says why in one line."""
+        """Take signals, and listen; who cannot says why in one line."""
+        # Before anybody can see us listen: SIGHUP would end a process that does not take it.
+        self._onSignal("SIGHUP", self.reload)
+        self._onSignal("SIGUSR1", self.printTable)
         self._configureLogs()
         try:
             super().privilegedStartService()
@@ -73,13 +76,11 @@ class Daemon(MultiService):
             raise self._refusal(error) from None
 
     def startService(self) -> None:
-        """Listen if that is still to do, take signals, and tell systemd."""
+        """Listen if that is still to do, and tell systemd."""
         try:
             super().startService()
         except SettingsError as error:
             raise self._refusal(error) from None
-        self._onSignal("SIGHUP", self.reload)
-        self._onSignal("SIGUSR1", self.printTable)
         self._reactor.callWhenRunning(self._ready)
 
     def _refusal(self, error: SettingsError) -> CannotStart:
@@ -124,6 +125,8 @@ class Daemon(MultiService):
 
         What is wrong with it is logged, and nothing changes.
         """
+        if not self.running:
+            return
         if self._notifier is not None:
             self._notifier.reloading()
         before = self._options.settings, self._options.prepared
@@ -142,8 +145,7 @@ class Daemon(MultiService):
 
     def printTable(self) -> None:
         """Write the live table to the log."""
-        rows = list(describe(self.loopback.connections, self._reactor.seconds()))
-        for row in rows or ["No connection has come yet."]:
+        for row in describe(self.loopback.connections, self._reactor.seconds()):
             _log.info("{row}", row=row)
 
     def stopService(self) -> Any:

@@ -18,13 +18,12 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPullProducer,
     IPushProducer,
-    IReactorTime,
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
-from loopbackd.protocols.oneshot import OneShot, OneShotFactory
+from loopbackd.protocols.oneshot import LastWordsFactory, OneShot
 
 __all__ = [
     "Chargen",
@@ -190,7 +189,7 @@ class Qotd(OneShot):
         return cast(QotdFactory, self.factory).choose()
 
 
-class QotdFactory(OneShotFactory):
+class QotdFactory(LastWordsFactory):
     """
     Builds L{Qotd}.
 
@@ -207,9 +206,7 @@ class QotdFactory(OneShotFactory):
         *,
         quotes: Sequence[str] | None = None,
         seed: int | None = None,
-        clock: IReactorTime | None = None,
     ) -> None:
-        super().__init__(clock=clock)
         if isinstance(quotes, str) or (quotes is not None and not quotes):
             raise ValueError(f"quotes is {quotes!r}; give a list of at least one string")
         if seed is not None and not isinstance(seed, int):
@@ -253,17 +250,15 @@ def _utcNow() -> datetime:
     return datetime.now(UTC)
 
 
-class _ClockFactory(OneShotFactory):
-    """What tells the time: *now* gives an aware datetime, the wall clock unless told otherwise."""
+class _TellingFactory(LastWordsFactory):
+    """
+    What tells the time.
 
-    def __init__(
-        self,
-        *,
-        now: Callable[[], datetime] = _utcNow,
-        clock: IReactorTime | None = None,
-    ) -> None:
-        super().__init__(clock=clock)
-        self.now = now
+    @ivar now: gives an aware datetime: the wall clock's.
+    """
+
+    def __init__(self) -> None:
+        self.now: Callable[[], datetime] = _utcNow
 
 
 class Daytime(OneShot):
@@ -278,7 +273,7 @@ class Daytime(OneShot):
         ).encode("ascii")
 
 
-class DaytimeFactory(_ClockFactory):
+class DaytimeFactory(_TellingFactory):
     """Builds L{Daytime}; *now* is the clock, a callable that gives an aware datetime."""
 
     protocol = Daytime
@@ -300,7 +295,7 @@ class Time(OneShot):
 _FROM_1900_TO_1970: Final = 2_208_988_800
 
 
-class TimeFactory(_ClockFactory):
+class TimeFactory(_TellingFactory):
     """Builds L{Time}; *now* is the clock, a callable that gives an aware datetime."""
 
     protocol = Time

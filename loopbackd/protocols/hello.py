@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
-from loopbackd.protocols.oneshot import OneShot, OneShotFactory
+from loopbackd.protocols.oneshot import LastWordsFactory, OneShot
 
 
 def shownAddress(address: IAddress) -> str:
@@ -35,7 +35,7 @@ class Hello(OneShot):
         return f"Hello from {shownAddress(self.transport.getHost())}!\n".encode("ascii")
 
 
-class HelloFactory(OneShotFactory):
+class HelloFactory(LastWordsFactory):
     """Builds L{Hello}."""
 
     protocol = Hello

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import fcntl
 import termios
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -22,7 +23,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
     ITransport,
 )
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -44,10 +45,28 @@ class LastWords(Protocol):
     """
 
     transport: ITCPTransport
+    factory: Any
 
     mostDiscarded = LINGER_BYTES
     _discarded = 0
     _deadline: IDelayedCall | None = None
+
+    def within(self, seconds: float, call: Callable[[], object]) -> bool:
+        """
+        Call after C{seconds} unless the connection ends before, or something else is to be called.
+
+        @return: whether there is a clock to tell the time.
+        """
+        self._inTime()
+        clock = self.factory.clock or getattr(self.transport, "reactor", None)
+        if clock is not None:
+            self._deadline = clock.callLater(seconds, call)
+        return clock is not None
+
+    def _inTime(self) -> None:
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None and deadline.active():
+            deadline.cancel()
 
     def finish(self, answer: bytes, expectsMore: bool = False) -> None:
         """
@@ -76,28 +95,18 @@ class LastWords(Protocol):
     def writeConnectionLost(self) -> None:
         """Our side is closed; the client's end comes next."""
 
-    def connectionLost(self, reason: Failure | None = None) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Stop waiting."""
-        if self._deadline is not None:
-            deadline, self._deadline = self._deadline, None
-            deadline.cancel()
+        self._inTime()
 
     def _linger(self) -> None:
         """Close our side now and the rest when the client is done or its time is up."""
-        clock = getattr(self.factory, "clock", None)
-        if clock is None:
-            clock = getattr(self.transport, "reactor", None)
-        if clock is None or ISSLTransport.providedBy(self.transport):
-            # TLS says goodbye in its own words, and half-closing the socket would cut them off.
+        # TLS says goodbye in its own words, and half-closing the socket would cut them off.
+        isTLS = ISSLTransport.providedBy(self.transport)
+        if not isTLS and self.within(LINGER, self.transport.abortConnection):
+            self.transport.loseWriteConnection()
+        else:
             self.transport.loseConnection()
-            return
-        self._deadline = clock.callLater(LINGER, self._cutOff)
-        self.transport.loseWriteConnection()
-
-    def _cutOff(self) -> None:
-        """The client had its time."""
-        self._deadline = None
-        self.transport.abortConnection()
 
 
 class OneShot(LastWords):
@@ -112,18 +121,15 @@ class OneShot(LastWords):
         self.finish(self.answer())
 
 
-class OneShotFactory(Factory):
+class LastWordsFactory(Factory):
     """
-    Builds one kind of L{OneShot}.
+    Builds one kind of L{LastWords}.
 
-    *clock* times the wait for clients that spoke first; without one it is the reactor that the
-    connection's transport runs on.
+    @ivar clock: tells the time; without one it is the reactor that the connection runs on.
     """
 
     noisy = False
-
-    def __init__(self, *, clock: IReactorTime | None = None) -> None:
-        self.clock = clock
+    clock: IReactorTime | None = None
 
 
 def hasUnreadInput(transport: ITransport) -> bool:

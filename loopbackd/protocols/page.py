@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet import main
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import Factory
-from twisted.python.failure import Failure
-
 from loopbackd.protocols.hello import shownAddress
-from loopbackd.protocols.oneshot import LastWords
+from loopbackd.protocols.oneshot import LastWords, LastWordsFactory
 
 HEAD_LIMIT = 16384
 """Bytes that the head of a request may have, the empty line at its end included."""
@@ -33,21 +28,17 @@ class Page(LastWords):
     """Answers one request, whatever it asks for, and closes."""
 
     transport: Any
-    factory: PageFactory
 
     # The body of a request: many clients send all of it before they read.  LINGER bounds it, too.
     mostDiscarded = 1 << 30
 
     def __init__(self) -> None:
         self._head = b""
-        self._timer: IDelayedCall | None = None
         self._answered = False
 
     def connectionMade(self) -> None:
         """The head must come in time."""
-        clock = self.factory.clock or getattr(self.transport, "reactor", None)
-        if clock is not None:
-            self._timer = clock.callLater(HEAD_SECONDS, self._late)
+        self.within(HEAD_SECONDS, self._late)
 
     def dataReceived(self, data: bytes) -> None:
         """Collect the head; answer when it is whole."""
@@ -75,7 +66,6 @@ class Page(LastWords):
         return _TEXT.format(address=shown, host=name, port=port)
 
     def _answer(self, status: str, text: str) -> None:
-        self._stop()
         self._answered = True
         body = text.encode()
         head = (
@@ -90,29 +80,10 @@ class Page(LastWords):
         self.transport.loseConnection()
 
     def _late(self) -> None:
-        self._timer = None
         self._answer("408 Request Timeout", f"The request did not end in {HEAD_SECONDS:.0f} s.\n")
 
-    def _stop(self) -> None:
-        if self._timer is not None:
-            timer, self._timer = self._timer, None
-            timer.cancel()
 
-    def connectionLost(self, reason: Failure | None = Failure(main.CONNECTION_DONE)) -> None:  # noqa: B008
-        """Stop waiting."""
-        self._stop()
-        super().connectionLost(reason)
+class PageFactory(LastWordsFactory):
+    """Builds L{Page}."""
 
-
-class PageFactory(Factory):
-    """
-    Builds L{Page}.
-
-    @ivar clock: times the head; by default the reactor the connection runs on.
-    """
-
-    noisy = False
-    protocol = Page  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        self.clock: Any = None
+    protocol = Page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -35,6 +36,12 @@ from loopbackd.protocols.classic import (
 )
 
 NOON = datetime(2026, 11, 23, 14, 5, 9, tzinfo=UTC)
+
+
+def telling(factory: Any, now: Callable[[], datetime]) -> Any:
+    """The factory, with another clock."""
+    factory.now = now
+    return factory
 
 
 def connected(factory: Factory) -> tuple[Any, StringTransport]:
@@ -191,13 +198,13 @@ class TestDaytime:
 
     def test_line(self) -> None:
         """Weekday, month, day, year, time and zone, as the RFC suggests."""
-        line = answered(DaytimeFactory(now=lambda: NOON))
+        line = answered(telling(DaytimeFactory(), lambda: NOON))
         assert line == b"Monday, November 23, 2026 14:05:09-UTC\r\n"
 
     def test_otherZone(self) -> None:
         """A clock in another zone is told in UTC."""
         now = NOON.astimezone(timezone(timedelta(hours=11)))
-        line = answered(DaytimeFactory(now=lambda: now))
+        line = answered(telling(DaytimeFactory(), lambda: now))
         assert line == b"Monday, November 23, 2026 14:05:09-UTC\r\n"
 
     def test_everyDayAndMonth(self) -> None:
@@ -205,7 +212,7 @@ class TestDaytime:
         assert locale.setlocale(locale.LC_TIME) == "C"
         for days in range(0, 366, 5):
             now = NOON + timedelta(days=days)
-            line = answered(DaytimeFactory(now=lambda now=now: now)).decode("ascii")
+            line = answered(telling(DaytimeFactory(), lambda now=now: now)).decode("ascii")
             assert line == f"{now:%A, %B} {now.day}, {now:%Y %H:%M:%S}-UTC\r\n"
 
     def test_wallClock(self) -> None:
@@ -229,7 +236,7 @@ class TestTime:
     )
     def test_seconds(self, now: datetime, seconds: int) -> None:
         """The RFC's own examples, and the wrap of 2036."""
-        assert answered(TimeFactory(now=lambda: now)) == seconds.to_bytes(4, "big")
+        assert answered(telling(TimeFactory(), lambda: now)) == seconds.to_bytes(4, "big")
 
     def test_wallClock(self) -> None:
         """Without a clock it tells the real time."""

@@ -23,9 +23,16 @@ from zope.interface.verify import verifyObject
 
 from loopbackd.protocols.classic import DaytimeFactory, QotdFactory, TimeFactory
 from loopbackd.protocols.hello import HelloFactory, shownAddress
-from loopbackd.protocols.oneshot import LINGER, LINGER_BYTES, OneShotFactory, hasUnreadInput
+from loopbackd.protocols.oneshot import LINGER, LINGER_BYTES, LastWordsFactory, hasUnreadInput
 
 OURS = IPv4Address("TCP", "127.0.0.1", 62893)
+
+
+def timedBy(clock: Clock) -> HelloFactory:
+    """A factory whose clients' time is this clock's."""
+    factory = HelloFactory()
+    factory.clock = clock
+    return factory
 
 
 @pytest.mark.parametrize(
@@ -101,7 +108,7 @@ class TestClientThatSpokeFirst:
         self.near, self.far = socket.socketpair()
         self.far.send(b"x")
         self.clock = Clock()
-        self.hello: Any = HelloFactory(clock=self.clock).buildProtocol(None)
+        self.hello: Any = timedBy(self.clock).buildProtocol(None)
         self.transport = Socketed(self.near)
         self.hello.makeConnection(self.transport)
 
@@ -156,7 +163,7 @@ def test_tlsClosesInItsOwnWords() -> None:
     near, far = socket.socketpair()
     with near, far:
         far.send(b"x")
-        hello = HelloFactory(clock=Clock()).buildProtocol(None)
+        hello = timedBy(Clock()).buildProtocol(None)
         transport = Socketed(near)
         directlyProvides(transport, ISSLTransport)
         hello.makeConnection(transport)
@@ -214,7 +221,7 @@ class Served:
     """A factory listening on a port of its own, and a client that spoke before it was accepted."""
 
     def __init__(
-        self, factory: OneShotFactory, first: bytes, more: bytes = b"", closes: bool = True
+        self, factory: LastWordsFactory, first: bytes, more: bytes = b"", closes: bool = True
     ) -> None:
         self.ended: Deferred[BaseException] = Deferred()
         build = factory.buildProtocol
@@ -273,7 +280,7 @@ async def test_clientThatGoesOnSending() -> None:
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("make", [QotdFactory, DaytimeFactory, TimeFactory])
-async def test_everyOneShot(make: type[OneShotFactory]) -> None:
+async def test_everyOneShot(make: type[LastWordsFactory]) -> None:
     """The others that answer once let a client finish in the same way."""
     served = Served(make(), b"now, please\r\n", more=bytes(100_000))
     assert isinstance(await served.client.lost, ConnectionDone)
@@ -285,7 +292,7 @@ async def test_everyOneShot(make: type[OneShotFactory]) -> None:
 async def test_clientThatStays() -> None:
     """One that spoke, has its answer and does not leave is cut off when its time is up."""
     clock = Clock()
-    served = Served(HelloFactory(clock=clock), b"x", closes=False)
+    served = Served(timedBy(clock), b"x", closes=False)
     await served.client.finished
     assert not served.ended.called
     clock.advance(LINGER)

@@ -57,7 +57,7 @@ class Watcher:
 class Broken(Watcher):
     """Raises in all of it."""
 
-    connectionOpened = connectionChanged = connectionClosed = lambda *_: 1 / 0  # type: ignore[assignment]  # noqa: E731
+    connectionOpened = connectionChanged = connectionClosed = lambda *_: 1 / 0  # type: ignore[assignment]
 
 
 @pytest.fixture

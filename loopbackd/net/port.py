@@ -82,8 +82,7 @@ class EagerPort:
         reactor: Any
         transport: Any
         addressFamily: Any
-
-        disconnecting: bool
+        disconnecting: Any
 
         def getHost(self) -> IAddress: ...
         def startReading(self) -> None: ...

@@ -514,6 +514,12 @@ def test_a_busy_port_in_the_background(start: Callable[..., Running], tmp_path: 
     assert not pidfile.exists()
 
 
+def connectError(path: Path) -> int:
+    """The errno of a connection to a unix socket; 0 if there is none."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path))
+
+
 @pytest.mark.parametrize("closed", ["<&-", "<&- >&-", "<&- >&- 2>&-"])
 def test_without_standard_streams(
     start: Callable[..., Running], tmp_path: Path, closed: str
@@ -523,7 +529,8 @@ def test_without_standard_streams(
     sock = tmp_path / "sock"
     options = ["loopbackd", "--listen", f"unix:{sock}", "--protocol", "echo"]
     running = start(["sh", "-c", line, script("twistd"), *LOGGED, *options])
-    until(sock.exists, "socket")
+    # The path is there a moment before anybody listens on it.
+    until(lambda: sock.exists() and not connectError(sock), "listener")
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(5)]
         for number, client in enumerate(clients):

@@ -64,6 +64,7 @@ class Listener:
         self.service = service
         self.endpoint: Endpoint = service.prepared.endpoint
         self.ports: list[IListeningPort] = []
+        self._closed = False
 
     @property
     def addresses(self) -> list[IAddress]:
@@ -77,6 +78,7 @@ class Listener:
         @raise SettingsError: it cannot be; says who is in the way.
         """
         for _ in range(_TRIES):
+            self._closed = False
             self._bind(self.endpoint)
             try:
                 self.openTwin()
@@ -129,6 +131,10 @@ class Listener:
             listening.addCallback(lambda _: self._openedLate(ports, failures, endpoint))
 
     def _opened(self, port: IListeningPort) -> None:
+        if self._closed:
+            # An endpoint that took its time, and its service is gone.
+            port.stopListening()
+            return
         host = port.getHost() if hasattr(port, "getHost") else None
         if host is not None and reachableByOthers(host) and not self._settings.allow_remote:
             port.stopListening()
@@ -170,6 +176,7 @@ class Listener:
 
     def close(self) -> Deferred[Any]:
         """Listen no more; open connections stay."""
+        self._closed = True
         ports, self.ports = self.ports, []
         stopping = [port.stopListening() for port in ports if hasattr(port, "stopListening")]
         return DeferredList([d for d in stopping if isinstance(d, Deferred)], consumeErrors=True)

@@ -58,7 +58,11 @@ class Live:
 
     def retire(self) -> None:
         """No new connections will come; those that are open go on."""
-        self.prepared.factory.doStop()
+        try:
+            self.prepared.factory.doStop()
+        except Exception:
+            name = self.prepared.settings.name
+            _log.failure("{service}: its factory failed while it was stopped.", service=name)
 
 
 class Loopback(Service):
@@ -145,7 +149,7 @@ class Loopback(Service):
             for name, one in prepared.items():
                 live[name] = self._liveFor(one)
             opened = self._open(live)
-        except SettingsError:
+        except Exception:
             for name, service in live.items():
                 if self._live.get(name) is not service:
                     service.retire()
@@ -193,7 +197,7 @@ class Loopback(Service):
                     twins.append((listener, listener.service))
                     listener.service = service
                     listener.openTwin()
-        except SettingsError:
+        except Exception:
             for listener in opened.values():
                 listener.close()
             for listener, before in twins:
@@ -232,6 +236,10 @@ class Loopback(Service):
             service.gate.close()
             service.retire()
         self._live = {}
+        # The last connection may have ended in the middle of a batch: that has to end, too.
+        batchDone: Deferred[None] = Deferred()
+        self.core.callLater(0, batchDone.callback, None)
+        await batchDone
         self.diag.close()
         self.core.close()
 

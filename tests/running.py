@@ -76,6 +76,8 @@ class Running:
 
     def stop(self) -> None:
         """SIGTERM; it must leave by itself."""
+        if self.process.returncode is not None:
+            return
         self.process.terminate()
         try:
             self.process.wait(PATIENCE)

@@ -725,13 +725,24 @@ async def test_the_real_reactors_timers_go_on_during_a_flood() -> None:
 def test_the_daemon_serves_on_each_of_twisteds_reactors(tmp_path: Path, name: str) -> None:
     """Bytes come back, a half-close is kept, and it leaves when it is told to."""
     with running(
-        tmp_path, "--serve", "echo@tcp:0:interface=127.0.0.1", "--no-twin", reactor=name
+        tmp_path,
+        "--serve",
+        "echo@tcp:0:interface=127.0.0.1",
+        "--no-twin",
+        "--drain=0",
+        reactor=name,
     ) as daemon:
         for _ in range(2):
             with socket.create_connection(daemon.address("echo"), 10) as client:
                 client.sendall(b"there")
                 client.shutdown(socket.SHUT_WR)
                 assert client.makefile("rb").read() == b"there"
+        stays = socket.create_connection(daemon.address("echo"), 10)
+        stays.sendall(b"x")
+        assert stays.recv(1) == b"x"
+        daemon.stop()
+        assert stays.recv(1) == b""
+        stays.close()
     assert daemon.process.returncode in (0, -signal.SIGTERM)
     assert not any("Traceback" in line for line in daemon.lines)
 

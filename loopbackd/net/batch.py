@@ -200,8 +200,9 @@ class BatchReactor(PlainReactor):
         began = seconds()
         while events := poll(0, _MOST_EVENTS):
             self._serve(events)
-            # A clock that is set back must not keep us here either.
-            if not 0 <= seconds() - began < _LONGEST:
+            # A clock that is set back must not keep us here either; and what was served may have
+            # been the last, after which we were closed.
+            if not 0 <= seconds() - began < _LONGEST or self._epoll.closed:
                 return
 
     def _serve(self, events: list[tuple[int, int]]) -> None:

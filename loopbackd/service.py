@@ -221,7 +221,7 @@ class Loopback(Service):
         await DeferredList([listener.close() for listener in listeners], consumeErrors=True)
         if len(self.connections) and self.settings.drain:
             _log.info(
-                "{number} connections have {drain} s to finish.",
+                "Open connections have {drain} s to finish: {number}.",
                 number=len(self.connections),
                 drain=self.settings.drain,
             )

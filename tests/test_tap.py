@@ -417,7 +417,7 @@ def test_the_drain(daemon: Callable[..., Running], plain: str) -> None:
         assert echoes(client, b"before")
         begun = time.monotonic()
         running.send(signal.SIGTERM)
-        running.says("1 connections have 0.5 s to finish")
+        running.says("Open connections have 0.5 s to finish: 1")
         assert refused(port)
         assert echoes(client, b"while it drains")
         assert heard(client) == b""
@@ -432,7 +432,7 @@ def test_the_drain_ends_with_the_last_connection(daemon: Callable[..., Running])
     with connected(running.port("echo")) as client:
         assert echoes(client, b"before")
         running.send(signal.SIGTERM)
-        running.says("1 connections have 3600.0 s to finish")
+        running.says("Open connections have 3600.0 s to finish: 1")
     assert running.end() == -signal.SIGTERM
     assert "Traceback" not in running.log + running.errors
 
@@ -449,7 +449,7 @@ def test_the_second_signal_ends_the_drain(
     with connected(running.port("echo")) as client:
         assert echoes(client, b"before")
         running.send(number)
-        running.says("1 connections have 3600.0 s to finish")
+        running.says("Open connections have 3600.0 s to finish: 1")
         running.send(number)
         assert heard(client) == b""
     assert running.end() == -number

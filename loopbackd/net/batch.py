@@ -235,7 +235,7 @@ class BatchReactor(PlainReactor):
             fd = self._unsettled.pop()
             try:
                 self._settle(fd)
-            except OSError:
+            except (OSError, ValueError):
                 _log.failure("Descriptor {fd} cannot be watched.", fd=fd)
                 self._forget(fd)
 

@@ -88,7 +88,7 @@ def parse(text: str) -> Endpoint:
 
 
 def _portNumber(value: str | None, text: str) -> int:
-    if value is None or not re.fullmatch(r"[0-9]+", value) or int(value) > 65535:
+    if value is None or not re.fullmatch(r"0*[0-9]{1,5}", value) or int(value) > 65535:
         raise EndpointError(
             f"endpoint {text!r}: port {value!r} is not a number from 0 to 65535;"
             " write for example tcp:7007:interface=127.0.0.1"

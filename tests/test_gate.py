@@ -431,6 +431,7 @@ def test_a_limit_that_cannot_be_raised_is_lived_with(monkeypatch: Any) -> None:
 
 # With a kernel, and with another user.
 
+
 def askAs(uid: int, port: int) -> bytes:
     """What a client of that user gets for a byte: that byte, or nothing; in a thread."""
     become = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]

@@ -36,7 +36,9 @@ def test_other_endpoints() -> None:
     assert parse("stdio:").kind == "stdio"
 
 
-@pytest.mark.parametrize("text", ["", "tcp", "tcp:", "tcp:http", "tcp:65536", "tcp:" + "9" * 5000, "tcp:-1", "unix:"])
+@pytest.mark.parametrize(
+    "text", ["", "tcp", "tcp:", "tcp:http", "tcp:65536", "tcp:" + "9" * 5000, "tcp:-1", "unix:"]
+)
 def test_what_is_not_complete_is_refused_with_an_example(text: str) -> None:
     """The message names the string and shows a good one."""
     with pytest.raises(EndpointError, match="write"):

@@ -70,10 +70,6 @@ class Running:
         assert found is not None
         return int(found[1]) * 1024
 
-    def forgetPeak(self) -> None:
-        """Let VmHWM begin again (proc(5), clear_refs)."""
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
-
     def stop(self) -> None:
         """SIGTERM; it must leave by itself."""
         if self.process.returncode is not None:

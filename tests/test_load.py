@@ -7,6 +7,7 @@ The figures are logged: C{pytest -m load --log-cli-level=info}.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import resource
 import select
@@ -17,7 +18,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import missing
 from running import Running, running
 
 from loopbackd.gate import raiseDescriptorLimit
@@ -111,7 +111,10 @@ def talkAll(talkers: list[Talker], until: int, deadline: float) -> None:
 def test_two_thousand_at_once_each_get_their_megabyte_back(tmp_path: Path) -> None:
     """Every byte, in order, on connections that are all open at the same time."""
     if raiseDescriptorLimit() < CLIENTS + 600:
-        missing(f"only {resource.getrlimit(resource.RLIMIT_NOFILE)[1]} file descriptors allowed")
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            f"needs {CLIENTS + 600} file descriptors, {allowed} are allowed"
+        )
     (tmp_path / "load.toml").write_text(
         f"drain = 0\nmax_connections = {CLIENTS + 200}\n"
         "[[service]]\n"

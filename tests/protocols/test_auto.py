@@ -69,8 +69,8 @@ class Chosen(Protocol):
 
 
 @implementer(IServedFactory)
-class Route_(Factory):
-    """A route: builds L{Chosen}, and remembers its own life."""
+class ChosenFactory(Factory):
+    """Builds L{Chosen}, and remembers its own life."""
 
     noisy = False
     protocol = Chosen
@@ -122,7 +122,7 @@ class Case:
         self.factory = AutoFactory(**options)
         for kind in routes:
             if kind != "proxy":
-                self.factory.routes[kind] = Route_()
+                self.factory.routes[kind] = ChosenFactory()
         self.table = Connections(lambda _: pytest.fail("asked who"), self.clock.seconds)
         self.factory.servedBy(Surroundings("test", self.clock, self.table))
         self.factory.doStart()
@@ -468,7 +468,7 @@ class TestProxyHeader:
     def test_routed(self) -> None:
         """With a route of its own a header is handed over like anything else."""
         case = Case()
-        case.factory.routes["proxy"] = Route_()
+        case.factory.routes["proxy"] = ChosenFactory()
         case.transport.hear(V1 + REQUEST)
         assert case.chosen == "proxy"
         assert case.protocol.heard == [V1 + REQUEST]

@@ -23,7 +23,7 @@ MESSAGE_LIMIT = 8192
 """How many characters of a message, or of a text in an event, are written."""
 
 VALUE_LIMIT = 500
-"""How many characters of the `repr` of any other value in an event are written."""
+"""How many characters of the C{repr} of any other value in an event are written."""
 
 TRACEBACK_LIMIT = 100
 """How many lines of a traceback are written."""
@@ -40,7 +40,7 @@ def escape(text: str) -> str:
     Make visible what would move the cursor, end the line or reorder it: C0 and C1 controls, DEL,
     U+2028, U+2029, bidirectional overrides and isolates, lone surrogates.
 
-    They become ``\\n``, ``\\x1b``, ``\\u202e``; the rest, backslashes too, stays as it is.
+    They become C{\\n}, C{\\x1b}, C{\\u202e}; the rest, backslashes too, stays as it is.
     """
     return _UNSAFE.sub(_visible, text)
 
@@ -52,7 +52,7 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def oneLine(text: str) -> str:
-    """Escape `text` and keep `MESSAGE_LIMIT` characters of it, saying how many more there were."""
+    """Escape a text and keep L{MESSAGE_LIMIT} characters of it, saying how many more there were."""
     # The limit is on what is written: escapes are up to six times as long as what they stand for,
     # and the journal splits a line at 48 KiB; the second half would be a line of the peer's own.
     shown = escape(text[:MESSAGE_LIMIT])
@@ -69,7 +69,7 @@ def _repr(value: object) -> str:
 
 
 def levelOf(event: LogEvent) -> str:
-    """The level of `event`, one of `PRIORITIES`; what has none is info, or critical if an error."""
+    """Its level, one of L{PRIORITIES}; an event that has none is info, or critical if an error."""
     name = getattr(event.get("log_level"), "name", None)
     if isinstance(name, str) and name in PRIORITIES:
         return name
@@ -78,12 +78,12 @@ def levelOf(event: LogEvent) -> str:
 
 def textLines(event: LogEvent, message: str, failure: object, journal: bool) -> list[str]:
     """
-    The lines for `event`: one at the margin, and below it the traceback of `failure`, indented.
+    The lines for C{event}: one at the margin, and below it the traceback of C{failure}, indented.
 
-    :param message: what the event says.
-    :param failure: what went wrong: a `Failure`, something else that is shown by its `repr`, or
+    @param message: what the event says.
+    @param failure: what went wrong: a L{Failure}, something else that is shown by its C{repr}, or
         nothing.
-    :param journal: whether they are for systemd's journal (sd-daemon(3)).
+    @param journal: whether they are for systemd's journal (sd-daemon(3)).
     """
     level = levelOf(event)
     margin = f"<{PRIORITIES[level]}>" if journal else ""
@@ -97,11 +97,11 @@ def textLines(event: LogEvent, message: str, failure: object, journal: bool) -> 
 
 def jsonLine(event: LogEvent, message: str, failure: object) -> str:
     """
-    The line for `event`, a JSON object: time in UTC, level, namespace, message, failure, and the
-    event's own values, renamed (``level_``) where they are called like one of these.
+    The line for C{event}, a JSON object: time in UTC, level, namespace, message, failure, and the
+    event's own values, renamed (C{level_}) where they are called like one of these.
 
-    :param message: what the event says.
-    :param failure: the `Failure` that went wrong; anything else is left out.
+    @param message: what the event says.
+    @param failure: the L{Failure} that went wrong; anything else is left out.
     """
     record: dict[str, object] = {
         "time": _utcTime(event.get("log_time")),

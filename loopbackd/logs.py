@@ -1,12 +1,12 @@
 """
 What the daemon writes about itself: one event, one line, whatever a peer put into it.
 
-``twistd -n --logger=loopbackd.logs.observer`` writes to standard output, as text or as JSON lines.
-``LOOPBACKD_LOG="info,loopbackd.net=debug"`` and ``LOOPBACKD_LOG_FORMAT=json`` say what is wanted
-until `configure` does, also while the daemon runs.
+C{twistd -n --logger=loopbackd.logs.observer} writes to standard output, as text or as JSON lines.
+C{LOOPBACKD_LOG="info,loopbackd.net=debug"} and C{LOOPBACKD_LOG_FORMAT=json} say what is wanted
+until L{configure} does, also while the daemon runs.
 
-Text is ``2026-11-23T14:05:09+0000 [loopbackd.service#info] message``; to systemd's journal, which
-keeps the time itself, ``<6>[loopbackd.service#info] message`` (sd-daemon(3)). A traceback follows
+Text is C{2026-11-23T14:05:09+0000 [loopbackd.service#info] message}; to systemd's journal, which
+keeps the time itself, C{<6>[loopbackd.service#info] message} (sd-daemon(3)). A traceback follows
 its line, indented: a line at the margin is always the beginning of an event.
 """
 
@@ -53,7 +53,7 @@ class Rules:
 
     def admit(self, event: LogEvent) -> bool:
         """
-        Tell whether `event` is to be written: the longest prefix of its namespace decides.
+        Tell whether C{event} is to be written: the longest prefix of its namespace decides.
 
         What Twisted says about each listener counts as debug. An error always passes; so does a
         failure, unless it was itself logged as debug or info.
@@ -83,10 +83,10 @@ def configure(level: str, levels: Mapping[str, str], format: str) -> None:
     """
     Say what the observer writes from now on.
 
-    :param level: the least urgent level that is written: debug, info, warn, error, critical.
-    :param levels: the same for namespaces and all below them: ``{"loopbackd.net": "debug"}``.
-    :param format: one of `FORMATS`.
-    :raises ValueError: naming the wrong word and the right ones; nothing is changed then.
+    @param level: the least urgent level that is written: debug, info, warn, error, critical.
+    @param levels: the same for namespaces and all below them: C{{"loopbackd.net": "debug"}}.
+    @param format: one of L{FORMATS}.
+    @raise ValueError: naming the wrong word and the right ones; nothing is changed then.
     """
     global _rules
     _rules = check(level, levels, format)
@@ -100,9 +100,9 @@ def check(level: str, levels: Mapping[str, str], format: str) -> Rules:
 
 def configureFromEnvironment(environ: Mapping[str, str]) -> None:
     """
-    Do what ``LOOPBACKD_LOG`` and ``LOOPBACKD_LOG_FORMAT`` say; without them, text from info on.
+    Do what C{LOOPBACKD_LOG} and C{LOOPBACKD_LOG_FORMAT} say; without them, text from info on.
 
-    :raises ValueError: naming the variable, the wrong word and the right ones.
+    @raise ValueError: naming the variable, the wrong word and the right ones.
     """
     global _rules
     default, ranks, variable = _RANKS["info"], {}, "LOOPBACKD_LOG"
@@ -133,11 +133,11 @@ def _knownFormat(format: str) -> str:
 
 def observer() -> ILogObserver:
     """
-    Make the observer for ``twistd --logger=``; a daemon without ``-n`` has no standard output.
+    Make the observer for C{twistd --logger=}; a daemon without C{-n} has no standard output.
 
     The environment is read unless there were orders before: twistd builds the service first.
 
-    :raises SystemExit: with one line about a variable that cannot be understood.
+    @raise SystemExit: with one line about a variable that cannot be understood.
     """
     if _rules is None:
         try:
@@ -163,7 +163,7 @@ def _currentRules() -> Rules:
 
 def isJournal(descriptor: int, environ: Mapping[str, str]) -> bool:
     """
-    Tell whether `descriptor` leads to systemd's journal: ``JOURNAL_STREAM`` means this very stream
+    Tell whether C{descriptor} leads to systemd's journal: C{JOURNAL_STREAM} means this very stream
     (systemd.exec(5)). Whatever a service starts, a terminal say, inherits the variable, too.
     """
     try:
@@ -178,9 +178,9 @@ class LogObserver:
     """
     Writes each event that the rules admit; never raises, whatever event and output are like.
 
-    :param write: takes bytes and returns how many of them it took, as `os.write` does.
-    :param rules: asked at each event.
-    :param journal: whether text lines go to systemd's journal.
+    @param write: takes bytes and returns how many of them it took, as L{os.write} does.
+    @param rules: asked at each event.
+    @param journal: whether text lines go to systemd's journal.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class LogObserver:
         self._when: object = None
 
     def __call__(self, event: LogEvent) -> None:
-        """Write `event` if it is to be written."""
+        """Write C{event} if it is to be written."""
         try:
             self._when = event.get("log_time")
             lines = self._render(event) if self._rules().admit(event) else b""
@@ -229,8 +229,8 @@ class Output:
     What cannot be written is counted, and told of as soon as something can be written again. An
     event that got halfway is finished before the next begins: no line is torn.
 
-    :param write: takes bytes and returns how many of them it took, as `os.write` does.
-    :param lossLine: makes the line that says how many lines were lost.
+    @param write: takes bytes and returns how many of them it took, as L{os.write} does.
+    @param lossLine: makes the line that says how many lines were lost.
     """
 
     def __init__(self, write: Callable[[bytes], int], lossLine: Callable[[int], bytes]) -> None:
@@ -244,7 +244,7 @@ class Output:
         self._lost = 0
 
     def write(self, lines: bytes) -> None:
-        """Write `lines`, which end with a newline, or count them as lost."""
+        """Write C{lines}, which end with a newline, or count them as lost."""
         with self._lock:
             self._waiting.append(lines)
             if self._busy:

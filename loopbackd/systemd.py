@@ -1,7 +1,7 @@
 """
 What a daemon says to systemd, and what systemd hands to it: sd_notify(3), watchdog, sockets.
 
-Adopting the sockets is Twisted's: its ``systemd:`` endpoint does it, and `explainSystemd` says in
+Adopting the sockets is Twisted's: its C{systemd:} endpoint does it, and L{explainSystemd} says in
 words why it is not going to.
 """
 
@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-log = Logger()
+_log = Logger()
 
 FIRST_DESCRIPTOR = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
@@ -31,9 +31,9 @@ class Notifier:
     """
     Tells systemd how the daemon is, as sd_notify(3) does; it never waits and never raises.
 
-    One descriptor is held until `close`, so that a flood of connections cannot silence it.
+    One descriptor is held until L{close}, so that a flood of connections cannot silence it.
 
-    :param address: a path, or ``@`` and the name of an abstract socket.
+    @param address: a path, or C{@} and the name of an abstract socket.
     """
 
     def __init__(self, address: str) -> None:
@@ -47,37 +47,32 @@ class Notifier:
     @classmethod
     def fromEnvironment(cls, environ: Mapping[str, str]) -> Notifier | None:
         """
-        The notifier for ``NOTIFY_SOCKET``, or None where nobody wants to know.
+        The notifier for C{NOTIFY_SOCKET}, or L{None} where nobody wants to know.
 
-        A socket of a kind we do not speak (``vsock:``) is nobody, with a warning.
+        A socket of a kind we do not speak (C{vsock:}) is nobody, with a warning.
         """
         address = environ.get("NOTIFY_SOCKET", "")
         if address[:1] in ("/", "@") and len(address) > 1:
             return cls(address)
         if address:
-            log.warn("NOTIFY_SOCKET is {address!r}: neither a path nor abstract", address=address)
+            _log.warn("NOTIFY_SOCKET is {address!r}: neither a path nor abstract", address=address)
         return None
 
     def ready(self, status: str = "") -> None:
-        """Say that everything listens, at the start or after `reloading`."""
-        self._tell("READY=1", status)
-
-    def reloading(self, monotonicUsec: int | None = None) -> None:
         """
-        Say that the configuration is being read again; `ready` must follow, also if that failed.
+        Say that everything listens, at the start or after L{reloading}.
 
-        :param monotonicUsec: CLOCK_MONOTONIC in microseconds, if not now.
+        @param status: what C{systemctl status} shows.
         """
-        now = time.monotonic_ns() // 1000 if monotonicUsec is None else monotonicUsec
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={now}")
+        self._tell(f"READY=1\n{_statusLine(status)}" if status else "READY=1")
 
-    def stopping(self, status: str = "") -> None:
+    def reloading(self) -> None:
+        """Say that the configuration is being read again; L{ready} must follow, failed or not."""
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
         """Say that the end has begun."""
-        self._tell("STOPPING=1", status)
-
-    def status(self, text: str) -> None:
-        """Say in one line, for ``systemctl status``, what the daemon is doing."""
-        self._send(_statusLine(text))
+        self._tell("STOPPING=1")
 
     def watchdog(self) -> None:
         """Say that the daemon is alive."""
@@ -87,10 +82,10 @@ class Notifier:
         """Give the descriptor back; whatever is said from now on is not heard."""
         self._socket.close()
 
-    def _tell(self, state: str, status: str = "") -> None:
+    def _tell(self, state: str) -> None:
         # systemd waits for these, and would kill us for one that was lost in a full queue: it goes
         # out before whatever is said next, a sign of life if nothing else.
-        self._owed = f"{state}\n{_statusLine(status)}" if status else state
+        self._owed = state
         self._send("")
 
     def _send(self, message: str) -> None:
@@ -105,7 +100,7 @@ class Notifier:
         except OSError as error:
             if not self._failed:
                 self._failed = True
-                log.warn("systemd cannot be told how we are: {error}", error=error)
+                _log.warn("systemd cannot be told how we are: {error}", error=error)
 
 
 def _statusLine(text: str) -> str:
@@ -117,9 +112,9 @@ def _statusLine(text: str) -> str:
 def watchdogInterval(environ: Mapping[str, str], pid: int) -> float | None:
     """
     How often systemd wants a sign of life, in seconds: half of what it would wait for one
-    (sd_watchdog_enabled(3)); None where it does not, or wants it of another process.
+    (sd_watchdog_enabled(3)); L{None} where it does not, or wants it of another process.
 
-    :raises ValueError: naming the variable that makes no sense.
+    @raise ValueError: naming the variable that makes no sense.
     """
     patience = environ.get("WATCHDOG_USEC")
     if patience is None:
@@ -140,7 +135,7 @@ class Watchdog(Service):
     """
     Gives a sign of life from the reactor, so that systemd ends a daemon whose reactor is stuck.
 
-    :param interval: seconds, of `watchdogInterval`.
+    @param interval: seconds, of L{watchdogInterval}.
     """
 
     def __init__(self, notifier: Notifier, interval: float, clock: IReactorTime) -> None:
@@ -152,7 +147,7 @@ class Watchdog(Service):
         """Give the first sign at once, and then one every interval."""
         super().startService()
         ended = self._pings.start(self._interval)
-        ended.addErrback(lambda failure: log.failure("no more signs of life", failure))
+        ended.addErrback(lambda failure: _log.failure("no more signs of life", failure))
 
     def stopService(self) -> None:
         """Give no more signs."""
@@ -161,18 +156,14 @@ class Watchdog(Service):
             self._pings.stop()
 
 
-def explainSystemd(
-    description: str, environ: Mapping[str, str], first: int = FIRST_DESCRIPTOR
-) -> str | None:
+def explainSystemd(description: str, environ: Mapping[str, str]) -> str | None:
     """
-    Say in one line why Twisted would fail on a ``systemd:`` endpoint string, or adopt the wrong
-    socket; None if it would do what is meant, and for endpoints of other kinds.
+    Say in one line why Twisted would fail on a C{systemd:} endpoint string, or adopt the wrong
+    socket; L{None} if it would do what is meant, and for endpoints of other kinds.
 
-    Works before and after `twisted.internet.endpoints` is imported, which takes ``LISTEN_PID`` and
-    ``LISTEN_FDS`` out of the environment if they are meant for this process, and leaves
-    ``LISTEN_FDNAMES``.
-
-    :param first: the first of the descriptors that systemd passes.
+    Works before and after L{twisted.internet.endpoints} is imported, which takes C{LISTEN_PID} and
+    C{LISTEN_FDS} out of the environment if they are meant for this process, and leaves
+    C{LISTEN_FDNAMES}.
     """
     kind, *words = re.split(r"(?<!\\):", description)
     if kind != "systemd":
@@ -195,7 +186,7 @@ def explainSystemd(
     chosen = _chosen(names, given.get("name"), given.get("index", ""))
     if isinstance(chosen, str):
         return chosen
-    return _unfit(first + chosen, names[chosen], given["domain"])
+    return _unfit(FIRST_DESCRIPTOR + chosen, names[chosen], given["domain"])
 
 
 def _passedNames(environ: Mapping[str, str]) -> Sequence[str] | str:

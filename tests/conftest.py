@@ -12,7 +12,7 @@ import pytest
 import pytest_twisted
 from hypothesis import HealthCheck, settings
 from twisted.internet import reactor, task
-from twisted.logger import globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -85,7 +85,19 @@ def _leftovers(before: dict[str, str]) -> tuple[list[Any], dict[str, str]]:
 
 
 @pytest.fixture
-def program() -> Callable[..., str]:
+def missing() -> Callable[[str], Any]:
+    """What to call, with a word about it, where something that the test needs is not there."""
+
+    def tell(what: str) -> Any:
+        if CI:
+            pytest.fail(what)
+        pytest.skip(what)
+
+    return tell
+
+
+@pytest.fixture
+def program(missing: Callable[[str], Any]) -> Callable[..., str]:
     """
     The path of a real program.
 
@@ -102,15 +114,43 @@ def program() -> Callable[..., str]:
     return find
 
 
-def missing(what: str) -> Any:
-    """A component the test needs is not there."""
-    if CI:
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture
-def needsRoot() -> None:
+def needsRoot(missing: Callable[[str], Any]) -> None:
     """The test acts as another user."""
     if os.geteuid() != 0:
         missing("not run as root: cannot act as another user")
+
+
+class Logged(list[str]):
+    """
+    The lines logged in a namespace and below it; what has a failure is in L{LoggedFailures}.
+
+    @ivar events: the same as events.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__()
+        self.events: list[LogEvent] = []
+        self._within = f"{namespace}."
+
+    def __call__(self, event: LogEvent) -> None:
+        """Observe the log."""
+        within = f"{event.get('log_namespace')}.".startswith(self._within)
+        if within and event.get("log_failure") is None:
+            self.events.append(event)
+            self.append(formatEvent(event))
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[str], Logged]]:
+    """Collect what is logged in a namespace, from the call to the end of the test."""
+    started: list[Logged] = []
+
+    def collect(namespace: str) -> Logged:
+        started.append(Logged(namespace))
+        globalLogPublisher.addObserver(started[-1])
+        return started[-1]
+
+    yield collect
+    for lines in started:
+        globalLogPublisher.removeObserver(lines)

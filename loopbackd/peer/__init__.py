@@ -1,1 +1,1 @@
-"""Who is at the other end: socket diagnostics, credentials and ``/proc``."""
+"""Who is at the other end: socket diagnostics, credentials and C{/proc}."""

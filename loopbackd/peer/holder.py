@@ -1,7 +1,7 @@
 """
 The words for whoever is in the way of an address, and how to get them out of the way.
 
-Shared by the answers for ports and for paths.  ``another`` is always the remedy that works
+Shared by the answers for ports and for paths.  C{another} is always the remedy that works
 without touching the holder: which other address to choose, and how.
 """
 
@@ -14,9 +14,9 @@ from loopbackd.peer.process import Process, findProcess, holdsSocket, userName
 
 def describeHolder(inode: int, uid: int, another: str) -> str:
     """
-    Name who has the socket ``inode`` of user ``uid`` open and say what to do, on one line.
+    Name who has the socket C{inode} of user C{uid} open and say what to do, on one line.
 
-    Reads ``/proc``; never raises.
+    Reads C{/proc}; never raises.
     """
     process = findProcess(inode, uid)
     if process is None:

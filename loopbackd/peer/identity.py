@@ -3,8 +3,8 @@ Who is at the other end of an accepted connection, decided before a byte of it i
 
 A uid is a promise, so everything doubtful is *unknown*, with the reason, and callers refuse it
 where it matters.  What is known is the **creator** of the peer's socket: a socket made as root
-and used after ``setuid`` stays root's, an inherited or passed one keeps its maker, and behind a
-relay (``ssh -L``, ``docker-proxy``, ``sudo``) stands the relay's uid.  Inside a user namespace
+and used after C{setuid} stays root's, an inherited or passed one keeps its maker, and behind a
+relay (C{ssh -L}, C{docker-proxy}, C{sudo}) stands the relay's uid.  Inside a user namespace
 every other uid reads 65534.
 """
 
@@ -32,10 +32,12 @@ class PeerIdentity:
     """
     Who holds the other end of one connection.
 
-    ``uid`` is ``None`` when unknown, and then ``reason`` says why in words for a log.  ``inode``
-    is the peer's socket (0: none to look for), which :func:`loopbackd.peer.process.findProcess`
-    turns into a process.  ``pid`` is known at once for Unix sockets alone.  ``state`` is the
-    peer's socket state, a name of :class:`TCPState`, ``CONNECTED`` for Unix, or empty.
+    @ivar uid: L{None} when unknown.
+    @ivar inode: the peer's socket (0: none to look for), which
+        L{loopbackd.peer.process.findProcess} turns into a process.
+    @ivar pid: known at once for Unix sockets alone.
+    @ivar state: of the peer's socket: a name of L{TCPState}, C{CONNECTED} for Unix, or empty.
+    @ivar reason: why C{uid} is unknown, in words for a log.
     """
 
     uid: int | None
@@ -96,9 +98,9 @@ def identifyTCP(diag: SocketDiag, sock: socket.socket) -> PeerIdentity:
 
 def identifyUnix(sock: socket.socket) -> PeerIdentity:
     """
-    Identify the peer of a Unix connection by ``SO_PEERCRED`` (``unix(7)``): who called connect().
+    Identify the peer of a Unix connection by C{SO_PEERCRED} (C{unix(7)}): who called connect().
 
-    For a client's own side it is who called listen().  ``pid`` is ``None`` when the peer is in
+    For a client's own side it is who called listen().  C{pid} is L{None} when the peer is in
     another pid namespace.
     """
     try:

@@ -1,7 +1,7 @@
 """
-Asking the kernel about TCP sockets: one kept ``NETLINK_SOCK_DIAG`` socket (``sock_diag(7)``).
+Asking the kernel about TCP sockets: one kept C{NETLINK_SOCK_DIAG} socket (C{sock_diag(7)}).
 
-The kernel answers inside ``send()``, so the answer is queued before the question returns:
+The kernel answers inside C{send()}, so the answer is queued before the question returns:
 every call here is synchronous and none can block.  No privilege is needed; another network
 namespace is not visible.
 """
@@ -29,7 +29,7 @@ from loopbackd.peer.sockdiag import (
 
 NETLINK_SOCK_DIAG: Final = 4
 ROW_LIMIT: Final = 65536
-"""How many rows one answer keeps, so that a machine full of ``TIME_WAIT`` costs bounded memory."""
+"""How many rows one answer keeps, so that a machine full of C{TIME_WAIT} costs bounded memory."""
 
 _LASTING: Final = frozenset(
     {errno.EPERM, errno.EACCES, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.ENOSYS}
@@ -58,7 +58,7 @@ class SocketDiag:
     The kernel's table of TCP sockets, open for questions.
 
     Keep one for the process and ask it from one thread only; a thread that wants to look on its
-    own makes its own.  The socket is opened by the first question (or by :meth:`missing`) and
+    own makes its own.  The socket is opened by the first question (or by L{missing}) and
     kept, so that questions can still be asked when file descriptors have run out.
     """
 
@@ -70,7 +70,7 @@ class SocketDiag:
 
     def missing(self) -> str | None:
         """
-        Say why no question can be answered here, or ``None`` when they can.
+        Say why no question can be answered here, or L{None} when they can.
 
         Opens the socket; what will not change (not Linux, forbidden, not built into this kernel)
         is found out once and remembered.
@@ -88,8 +88,8 @@ class SocketDiag:
         Trust the row only after comparing its addresses and its state.  IPv4, IPv6 and v4-mapped
         addresses are found whatever the family of the socket.
 
-        :raises OSError: when the kernel cannot be asked.
-        :raises ValueError: for a host that is no IP address, or an answer that makes no sense.
+        @raise OSError: when the kernel cannot be asked.
+        @raise ValueError: for a host that is no IP address, or an answer that makes no sense.
         """
         opened = self._socket or self._open()
         local, remote = plainAddress(local), plainAddress(remote)
@@ -104,18 +104,6 @@ class SocketDiag:
             raise
         return rows[0] if rows else None
 
-    def listener(self, host: str, port: int) -> SocketRow | None:
-        """
-        Find the listener a ``connect()`` to ``host`` and ``port`` would reach, without connecting.
-
-        The kernel's own rule decides between specific, wildcard and dual-stack listeners: the
-        question names a connection that cannot exist (from port 0), and it answers with the
-        listener.  Errors are those of :meth:`lookup`.
-        """
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        row = self.lookup((host, port), (host, 0))
-        return row if row is not None and row.state is TCPState.LISTEN else None
-
     def rows(
         self,
         port: int | None = None,
@@ -123,10 +111,10 @@ class SocketDiag:
         limit: int = ROW_LIMIT,
     ) -> list[SocketRow]:
         """
-        List the TCP sockets of both families in ``states``, listeners first within a family.
+        List the TCP sockets of both families in C{states}, listeners first within a family.
 
-        With ``port``, only those whose local port it is.  At most ``limit`` rows of each family
-        are kept.  Errors are those of :meth:`lookup`.
+        With C{port}, only those whose local port it is.  At most C{limit} rows of each family
+        are kept.  Errors are those of L{lookup}.
         """
         wanted = frozenset(states)
         found: list[SocketRow] = []
@@ -207,7 +195,7 @@ class SocketDiag:
 
 
 def plainAddress(address: Any) -> Address:
-    """Turn what ``getpeername()`` says into the form rows have: unmapped, without scope id."""
+    """Turn what C{getpeername()} says into the form rows have: unmapped, without scope id."""
     host: str = address[0]
     port: int = address[1]
     if ":" in host:

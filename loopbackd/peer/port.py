@@ -1,9 +1,9 @@
 """
 Why an address could not be bound: one line for the operator, with the remedy in it.
 
-The answers follow "cannot listen on ...: address already in use:".  They read ``/proc`` and may
-take milliseconds: ask in a thread, or where nothing waits.  The cases are those of ``bind(2)``'s
-``EADDRINUSE``, also with ``SO_REUSEADDR`` set.
+The answers follow "cannot listen on ...: address already in use:".  They read C{/proc} and may
+take milliseconds: ask in a thread, or where nothing waits.  The cases are those of C{bind(2)}'s
+C{EADDRINUSE}, also with C{SO_REUSEADDR} set.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _ANOTHER_PATH: Final = "choose another path: --listen unix:PATH"
 
 def whoHolds(diag: SocketDiag | None, host: str, port: int) -> str:
     """
-    Say who holds a TCP port that could not be bound on ``host``, and what to do about it.
+    Say who holds a TCP port that could not be bound on C{host}, and what to do about it.
 
-    ``host`` is what was to be bound: an address, ``localhost``, or empty for every address.
+    C{host} is what was to be bound: an address, C{localhost}, or empty for every address.
     Never raises; without diagnostics it says that it cannot see.
     """
     another = f"choose another port: --listen {_endpoint(host)}"

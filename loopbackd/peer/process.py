@@ -1,5 +1,5 @@
 """
-From a socket to the process that holds it, by way of ``/proc`` (``proc(5)``).
+From a socket to the process that holds it, by way of C{/proc} (C{proc(5)}).
 
 Everything here reads files and may take milliseconds: call it in a thread.  What it finds is a
 label for people to read, **not an authorisation**: any process of that user can run the same
@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from typing import Final
 
 COMMAND_LIMIT: Final = 200
-"""Characters of a command line kept in :attr:`Process.command`."""
+"""Characters of a command line kept in L{Process.command}."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
     """
-    A running process: its pid, its command line and the name of its user.
+    A running process.
 
-    ``command`` is safe to show: one line, at most ``COMMAND_LIMIT`` characters, everything
-    unprintable escaped.  It is still what the process says of itself.
+    @ivar command: its command line, safe to show: one line, at most L{COMMAND_LIMIT} characters,
+        everything unprintable escaped.  It is still what the process says of itself.
+    @ivar user: the name of its user.
     """
 
     pid: int
@@ -34,9 +35,9 @@ class Process:
 
 def findProcess(inode: int, uid: int) -> Process | None:
     """
-    Find a process that has the socket ``inode`` open, or ``None``.
+    Find a process that has the socket C{inode} open, or L{None}.
 
-    Newest first, and processes of ``uid`` (the socket's owner) before all others.  ``None`` also
+    Newest first, and processes of C{uid} (the socket's owner) before all others.  L{None} also
     when the process ended meanwhile or is not ours to look into.
     """
     if not inode:
@@ -54,17 +55,17 @@ def findProcess(inode: int, uid: int) -> Process | None:
 
 
 def processOf(pid: int) -> Process | None:
-    """Describe the process ``pid``, or ``None`` when there is none (that can be seen)."""
+    """Describe the process C{pid}, or L{None} when there is none (that can be seen)."""
     return _describe(pid, None, "")
 
 
 def holdsSocket(pid: int, inode: int) -> bool:
-    """Tell whether ``pid`` has the socket ``inode`` open; False also when it cannot be seen."""
+    """Tell whether C{pid} has the socket C{inode} open; False also when it cannot be seen."""
     return _descriptor(pid, f"socket:[{inode}]") is not None
 
 
 def userName(uid: int) -> str:
-    """Name a user for people: ``alice``, or ``uid 1234`` when that has no name."""
+    """Name a user for people: C{alice}, or C{uid 1234} when that has no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):

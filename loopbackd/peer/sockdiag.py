@@ -1,9 +1,9 @@
 """
 The kernel's socket diagnostics as values: questions to bytes, bytes to rows.
 
-Nothing here does I/O; :mod:`loopbackd.peer.netlink` carries the bytes.  Shapes are from
-``linux/netlink.h``, ``linux/inet_diag.h`` and ``sock_diag(7)``; the questions go to
-``NETLINK_SOCK_DIAG`` and the answers are never trusted about their own lengths.
+Nothing here does I/O; L{loopbackd.peer.netlink} carries the bytes.  Shapes are from
+C{linux/netlink.h}, C{linux/inet_diag.h} and C{sock_diag(7)}; the questions go to
+C{NETLINK_SOCK_DIAG} and the answers are never trusted about their own lengths.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Address = tuple[str, int]
 
 
 class TCPState(IntEnum):
-    """The state of a TCP socket (``net/tcp_states.h``)."""
+    """The state of a TCP socket (C{net/tcp_states.h})."""
 
     ESTABLISHED = 1
     SYN_SENT = 2
@@ -52,7 +52,7 @@ _V6ONLY: Final = 11  # INET_DIAG_SKV6ONLY
 
 _HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
 _QUESTION: Final = struct.Struct("=IHHIIBBBxIHH16s16sIII")  # nlmsghdr + inet_diag_req_v2
-_ROW: Final = struct.Struct("=BBxxHH16s16s12xIIIII")  # inet_diag_msg
+_ROW: Final = struct.Struct("=BBxxHH16s16s12xI8xII")  # inet_diag_msg
 _ERRNO: Final = struct.Struct("=i")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _INET: Final = int(AF_INET)
@@ -65,7 +65,7 @@ _STATES: Final = {int(state): state for state in TCPState}
 
 
 class DiagError(OSError):
-    """The kernel refused the question; ``errno`` says why (``ENOENT``: no such socket)."""
+    """The kernel refused the question; C{errno} says why (C{ENOENT}: no such socket)."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number, os.strerror(number))
@@ -74,24 +74,20 @@ class DiagError(OSError):
 @dataclass(frozen=True, slots=True)
 class SocketRow:
     """
-    One TCP socket of this machine, as the kernel describes it (``struct inet_diag_msg``).
+    One TCP socket of this machine, as the kernel describes it (C{struct inet_diag_msg}).
 
-    ``family`` is the socket's own, even where the addresses are IPv4.  ``uid`` is the creator's.
-    **``uid`` 0 with ``inode`` 0 means nobody**: the socket has no owner any more.  ``expires`` is
-    the time left of the running timer in seconds (how long a ``TIME_WAIT`` still lasts).
-    ``rqueue`` and ``wqueue`` are bytes; for a listener, connections waiting and the backlog.
-    ``v6only`` is known for ``AF_INET6`` sockets that listen or are only bound.
+    @ivar uid: the creator's; 0 with C{inode} 0 means nobody: the socket has no owner any more.
+    @ivar expires: the time left of the running timer in seconds (how long a C{TIME_WAIT} still
+        lasts).
+    @ivar v6only: known for C{AF_INET6} sockets that listen or are only bound.
     """
 
-    family: int
     state: TCPState
     local: Address
     remote: Address
     uid: int
     inode: int
     expires: float
-    rqueue: int
-    wqueue: int
     v6only: bool = False
 
 
@@ -106,9 +102,8 @@ def exactRequest(family: int, local: Address, remote: Address, sequence: int) ->
     """
     Ask for the one socket with these addresses (or the listener they would reach).
 
-    Both hosts must be of ``family``.
-
-    :raises ValueError: for a host that is no address of that family, or a port out of range.
+    @param family: what both hosts must be of.
+    @raise ValueError: for a host that is no address of that family, or a port out of range.
     """
     return _QUESTION.pack(
         _QUESTION.size, _ENTRY, _REQUEST, sequence, 0,
@@ -123,9 +118,9 @@ def dumpRequest(
     family: int, states: Iterable[TCPState], sequence: int, localPort: int = 0
 ) -> bytes:
     """
-    Ask for every socket of ``family`` in one of ``states``; with ``localPort``, only those on it.
+    Ask for every socket of C{family} in one of C{states}; with C{localPort}, only those on it.
 
-    The kernel ignores ``localPort`` for sockets that are only bound, so look at the rows too.
+    The kernel ignores C{localPort} for sockets that are only bound, so look at the rows too.
     """
     mask = 0
     for state in states:
@@ -140,10 +135,10 @@ def dumpRequest(
 
 def parseReply(data: bytes, sequence: int) -> Reply:
     """
-    Read the messages of one datagram; those of another ``sequence`` are stale and left out.
+    Read the messages of one datagram; those of another C{sequence} are stale and left out.
 
-    :raises DiagError: when the kernel answered with an error.
-    :raises ValueError: when the bytes are not what the kernel sends, saying what was wrong.
+    @raise DiagError: when the kernel answered with an error.
+    @raise ValueError: when the bytes are not what the kernel sends, saying what was wrong.
     """
     rows: list[SocketRow] = []
     offset, end = 0, len(data)
@@ -184,7 +179,7 @@ def _parseRow(data: bytes, body: int, stop: int) -> SocketRow:
         raise ValueError(f"socket row of {stop - body} bytes, wanted {_ROW.size}")
     (
         family, number, localPort, remotePort, local, remote,
-        expires, rqueue, wqueue, uid, inode,
+        expires, uid, inode,
     ) = _ROW.unpack_from(data, body)  # fmt: skip
     state = _STATES.get(number)
     if state is None:
@@ -197,15 +192,12 @@ def _parseRow(data: bytes, body: int, stop: int) -> SocketRow:
         and _flag(data, body + _ROW.size, stop, _V6ONLY)
     )
     return SocketRow(
-        family,
         state,
         (_unpackHost(family, local), ntohs(localPort)),
         (_unpackHost(family, remote), ntohs(remotePort)),
         uid,
         inode,
         expires / 1000,
-        rqueue,
-        wqueue,
         v6only,
     )
 

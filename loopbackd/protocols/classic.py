@@ -25,21 +25,6 @@ from zope.interface import implementer
 
 from loopbackd.protocols.oneshot import LastWordsFactory, OneShot
 
-__all__ = [
-    "Chargen",
-    "ChargenFactory",
-    "Daytime",
-    "DaytimeFactory",
-    "Discard",
-    "DiscardFactory",
-    "Echo",
-    "EchoFactory",
-    "Qotd",
-    "QotdFactory",
-    "Time",
-    "TimeFactory",
-]
-
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class Echo(Protocol):
@@ -193,9 +178,8 @@ class QotdFactory(LastWordsFactory):
     """
     Builds L{Qotd}.
 
-    *quotes* are printable ASCII, with line feeds between lines, shorter than L{MAX_QUOTE} in all;
-    *seed* makes their order repeatable.
-
+    @param quotes: printable ASCII, with line feeds between lines, each at most L{MAX_QUOTE} bytes.
+    @param seed: makes their order repeatable.
     @raise ValueError: a quote cannot be sent.
     """
 
@@ -274,7 +258,7 @@ class Daytime(OneShot):
 
 
 class DaytimeFactory(_TellingFactory):
-    """Builds L{Daytime}; *now* is the clock, a callable that gives an aware datetime."""
+    """Builds L{Daytime}."""
 
     protocol = Daytime
 
@@ -296,7 +280,7 @@ _FROM_1900_TO_1970: Final = 2_208_988_800
 
 
 class TimeFactory(_TellingFactory):
-    """Builds L{Time}; *now* is the clock, a callable that gives an aware datetime."""
+    """Builds L{Time}."""
 
     protocol = Time
 

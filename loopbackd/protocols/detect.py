@@ -72,7 +72,7 @@ class Detector:
         return self._kind
 
     def _look(self, seen: int) -> Kind | None:
-        """Judge the head, of which the first *seen* bytes have been judged before."""
+        """Judge the head, of which the first C{seen} bytes have been judged before."""
         if not self._lineOnly:
             start = bytes(self._head[:_START])
             verdicts = (_tls(start), _proxy(start), _http(start))

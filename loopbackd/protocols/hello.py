@@ -10,7 +10,7 @@ from loopbackd.protocols.oneshot import LastWordsFactory, OneShot
 
 def shownAddress(address: IAddress) -> str:
     """
-    *address* as users write it: C{127.0.0.1:62893}, C{[::1]:62893}, or the path of a unix socket.
+    C{address} as users write it: C{127.0.0.1:62893}, C{[::1]:62893}, or the path of a unix socket.
 
     An abstract socket's name starts with C{@}. Always one line of ASCII: other bytes of a path
     are escaped.

@@ -134,7 +134,7 @@ class LastWordsFactory(Factory):
 
 def hasUnreadInput(transport: ITransport) -> bool:
     """
-    Whether closing *transport* now would make the kernel reset it; one ioctl_tty(2) FIONREAD.
+    Whether closing the transport now would make the kernel reset it; one ioctl_tty(2) FIONREAD.
 
     False where there is no socket to ask. An end of file alone is not input.
     """

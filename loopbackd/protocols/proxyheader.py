@@ -29,13 +29,14 @@ class ProxyHeaderError(ValueError):
 
 class ProxyHeader(NamedTuple):
     """
-    What a PROXY header said.
+    What a PROXY header said, complete for who writes a protocol: loopbackd itself reads less of it.
 
-    Addresses are None when the sender did not know them, spoke for itself (command "local") or
-    proxied something other than a stream over IPv4, IPv6 or unix: then the addresses of the
-    connection itself count. *tlvs* are the extensions of version 2 as (type, value), in order and
-    without padding; empty where addresses are None, since the specification has the whole block
-    skipped there.
+    The addresses are L{None} when the sender did not know them, spoke for itself (command "local")
+    or proxied something other than a stream over IPv4, IPv6 or unix: then the addresses of the
+    connection itself count.
+
+    @ivar tlvs: the extensions of version 2 as (type, value), in order and without padding; empty
+        where the addresses are L{None}, since the specification has the whole block skipped there.
     """
 
     version: Literal[1, 2]
@@ -101,7 +102,7 @@ _CRC32C: Final = 0x03
 
 
 def _parse(buffer: bytearray) -> tuple[ProxyHeader, int] | None:
-    """The header at the start of *buffer* and its length; None while it is incomplete."""
+    """The header at the start of C{buffer} and its length; None while it is incomplete."""
     if buffer.startswith(_V1):
         return _parseV1(buffer)
     if buffer.startswith(_V2):
@@ -207,7 +208,7 @@ def _blockHeader(header: bytes) -> ProxyHeader:
 
 
 def _inet(header: bytes, family: Literal["tcp4", "tcp6"], size: int) -> ProxyHeader:
-    """Two IP addresses of *size* bytes, then two ports."""
+    """Two IP addresses of C{size} bytes, then two ports."""
     source, destination, end = _pair(header, family, size, 4)
     ports = header[end - 4 : end]
     return ProxyHeader(
@@ -221,7 +222,7 @@ def _inet(header: bytes, family: Literal["tcp4", "tcp6"], size: int) -> ProxyHea
 
 
 def _pair(header: bytes, family: str, size: int, ports: int) -> tuple[bytes, bytes, int]:
-    """The two addresses of *size* bytes and where they and the *ports* after them end."""
+    """The two addresses of C{size} bytes and where they and the C{ports} after them end."""
     middle = _V2_FIXED + size
     end = middle + size + ports
     if len(header) < end:
@@ -241,7 +242,7 @@ def _path(field: bytes) -> str:
 
 
 def _tlvs(header: bytes, at: int) -> tuple[tuple[int, bytes], ...]:
-    """The extensions from *at* to the end (section 2.2.1 on), the checksum verified if there."""
+    """The extensions from C{at} to the end (section 2.2.1 on), the checksum verified if there."""
     found: list[tuple[int, bytes]] = []
     while at < len(header):
         end = at + 3 + int.from_bytes(header[at + 1 : at + 3], "big")

@@ -1,7 +1,6 @@
 """Sockets, processes and users for the tests of ``peer/``; everything is given back at the end."""
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -14,17 +13,6 @@ from loopbackd.peer.netlink import SocketDiag
 
 
 @pytest.fixture
-def needs():
-    """Skip, visibly, where a component is missing; where CI promised it, fail."""
-
-    def check(present, what):
-        if not present:
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"needs {what}")
-
-    return check
-
-
-@pytest.fixture
 def stack():
     """Close at the end whatever a test opened."""
     with ExitStack() as opened:
@@ -32,11 +20,12 @@ def stack():
 
 
 @pytest.fixture
-def diag(stack, needs):
+def diag(stack, missing):
     """Open this kernel's socket diagnostics."""
     found = SocketDiag()
     stack.callback(found.close)
-    needs(found.missing() is None, "NETLINK_SOCK_DIAG")
+    if why := found.missing():
+        missing(f"no socket diagnostics: {why}")
     return found
 
 
@@ -68,9 +57,8 @@ def connect(stack):
 
 
 @pytest.fixture
-def asUser(needs):
+def asUser(needsRoot):
     """Act as another user for a while; sockets made meanwhile are that user's."""
-    needs(os.geteuid() == 0, "root, to make sockets of another user")
 
     @contextmanager
     def acting(uid):
@@ -105,13 +93,13 @@ def spawn(stack, until):
 
 
 @pytest.fixture
-def spawnAs(spawn, needs):
+def spawnAs(spawn, needsRoot, program):
     """Start such a process as another user."""
-    needs(os.geteuid() == 0 and shutil.which("setpriv"), "root and setpriv")
+    setpriv = program("setpriv")
 
     def spawnAs(uid, *sockets):
         ids = ["--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
-        return spawn(*sockets, command=["setpriv", *ids, "cat"], becoming=["cat"])
+        return spawn(*sockets, command=[setpriv, *ids, "cat"], becoming=["cat"])
 
     return spawnAs
 

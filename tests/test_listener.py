@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +17,6 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
 
 from loopbackd import listener as listenerModule
 from loopbackd.listener import Listener
@@ -329,17 +328,9 @@ class Late:
 
 
 @pytest.fixture
-def lines() -> Iterator[list[str]]:
+def lines(logged: Callable[[str], list[str]]) -> list[str]:
     """What the listener logs."""
-    found: list[str] = []
-
-    def observe(event: dict[str, Any]) -> None:
-        if event["log_namespace"] == "loopbackd.listener" and "log_failure" not in event:
-            found.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield found
-    globalLogPublisher.removeObserver(observe)
+    return logged("loopbackd.listener")
 
 
 def test_an_endpoint_that_takes_its_time(house: House, monkeypatch: Any) -> None:

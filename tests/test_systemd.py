@@ -11,12 +11,12 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
 
 from loopbackd.systemd import Notifier, Watchdog, explainSystemd, watchdogInterval
 
@@ -60,13 +60,9 @@ def notifier(systemd: Systemd) -> Iterator[Notifier]:
 
 
 @pytest.fixture
-def logged() -> Iterator[list[LogEvent]]:
-    """The events logged meanwhile."""
-    events: list[LogEvent] = []
-    observe: Callable[[LogEvent], None] = events.append
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
+def warnings(logged: Callable[[str], Any]) -> Any:
+    """What is logged meanwhile."""
+    return logged("loopbackd.systemd")
 
 
 # --- Notifier
@@ -133,7 +129,7 @@ def test_readyIsNotLostInAFullQueue(systemd: Systemd, notifier: Notifier) -> Non
     assert systemd.heard() == ["READY=1\nSTATUS=here", "WATCHDOG=1", "WATCHDOG=1"]
 
 
-def test_errorIsLoggedOnce(systemd: Systemd, notifier: Notifier, logged: list[LogEvent]) -> None:
+def test_errorIsLoggedOnce(systemd: Systemd, notifier: Notifier, warnings: Any) -> None:
     """A systemd that is gone is told of once, and never raised."""
     systemd.socket.close()
     if not systemd.address.startswith("@"):
@@ -143,24 +139,24 @@ def test_errorIsLoggedOnce(systemd: Systemd, notifier: Notifier, logged: list[Lo
         notifier.watchdog()
     notifier.close()
     notifier.stopping()
-    assert [event["log_level"].name for event in logged] == ["warn"]
+    assert [event["log_level"].name for event in warnings.events] == ["warn"]
 
 
-def test_nobodyWantsToKnow(logged: list[LogEvent]) -> None:
+def test_nobodyWantsToKnow(warnings: Any) -> None:
     """Without NOTIFY_SOCKET there is no notifier; with one that cannot be spoken to, a warning."""
     assert Notifier.fromEnvironment({}) is None
     assert Notifier.fromEnvironment({"NOTIFY_SOCKET": ""}) is None
-    assert logged == []
+    assert warnings == []
     assert Notifier.fromEnvironment({"NOTIFY_SOCKET": "vsock:2:1234"}) is None
-    assert len(logged) == 1
+    assert len(warnings) == 1
 
 
-def test_longPathIsNoError(logged: list[LogEvent]) -> None:
+def test_longPathIsNoError(warnings: Any) -> None:
     """A path that is too long for a socket is logged and not raised."""
     notifier = Notifier("/" + "x" * 200)
     notifier.ready()
     notifier.close()
-    assert len(logged) == 1
+    assert len(warnings) == 1
 
 
 def test_childrenDoNotInheritTheSocket(notifier: Notifier) -> None:

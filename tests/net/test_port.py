@@ -8,7 +8,7 @@ import resource
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from running import Running, running
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
 
 from loopbackd.connection import Connection, Connections
 from loopbackd.net.port import Port, UnixPort
@@ -111,17 +110,9 @@ def house() -> Iterator[House]:
 
 
 @pytest.fixture
-def lines() -> Iterator[list[str]]:
+def lines(logged: Callable[[str], list[str]]) -> list[str]:
     """What the port logs without a traceback."""
-    found: list[str] = []
-
-    def observe(event: dict[str, Any]) -> None:
-        if event["log_namespace"] == "loopbackd.net.port" and "log_failure" not in event:
-            found.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield found
-    globalLogPublisher.removeObserver(observe)
+    return logged("loopbackd.net.port")
 
 
 def ending(client: socket.socket) -> str:

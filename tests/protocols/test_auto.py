@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -155,17 +154,9 @@ class Case:
 
 
 @pytest.fixture
-def warnings() -> Any:
-    """What is logged as a warning meanwhile."""
-    found: list[dict[str, Any]] = []
-
-    def observe(event: dict[str, Any]) -> None:
-        if event["log_level"] >= LogLevel.warn:
-            found.append(event)
-
-    globalLogPublisher.addObserver(observe)
-    yield found
-    globalLogPublisher.removeObserver(observe)
+def warnings(logged: Callable[[str], list[str]]) -> list[str]:
+    """What is logged meanwhile."""
+    return logged("loopbackd.protocols.auto")
 
 
 def pieces(data: bytes, size: int) -> list[bytes]:
@@ -432,7 +423,7 @@ class TestProxyHeader:
         ids=["address", "endless", "version", "second 1", "second 2", "second 3"],
     )
     @pytest.mark.parametrize("size", [1, 10_000])
-    def test_wrong(self, data: bytes, size: int, warnings: list[Any]) -> None:
+    def test_wrong(self, data: bytes, size: int, warnings: list[str]) -> None:
         """A header that breaks the rules, or a second one: a reset, and one warning."""
         case = Case()
         for piece in pieces(data, size):
@@ -444,7 +435,7 @@ class TestProxyHeader:
         assert case.chosen == ""
         assert case.isAtRest()
 
-    def test_neverEnding(self, warnings: list[Any]) -> None:
+    def test_neverEnding(self, warnings: list[str]) -> None:
         """It must be whole in detect_timeout; else a reset, and one warning."""
         case = Case()
         case.transport.hear(V1[:20])

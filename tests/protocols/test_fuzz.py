@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock, deferLater
-from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from loopbackd.connection import Connections, reasonOf
@@ -270,14 +270,18 @@ class Wire:
 @given(st.sampled_from(SERVICES), st.booleans(), EVENTS, ENDINGS)
 @settings(max_examples=1000)
 def test_inMemory(
-    service: ServiceSettings, reads: bool, events: list[tuple[str, Any]], ending: str
+    loggedFailures: list[Failure],
+    service: ServiceSettings,
+    reads: bool,
+    events: list[tuple[str, Any]],
+    ending: str,
 ) -> None:
     """
     No exception escapes, none is logged, what is queued is bounded, and the end leaves nothing.
 
     The end comes: after the peer's end, and after ours, to every connection whose peer reads.
     """
-    with Watched():
+    with noFailure(loggedFailures):
         clock = Reactor()
         table = Connections(lambda _: ME, clock.seconds)
         factory: Any = prepared(service).factory
@@ -335,22 +339,12 @@ def prepared(service: ServiceSettings) -> Prepared:
     return Prepared(service, Path())
 
 
-class Watched:
-    """Fails the example, not only the test, in which a failure is logged."""
-
-    def __init__(self) -> None:
-        self._failures: list[Failure] = []
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        if event.get("log_failure") is not None:
-            self._failures.append(event["log_failure"])
-
-    def __enter__(self) -> None:
-        globalLogPublisher.addObserver(self)
-
-    def __exit__(self, *_: object) -> None:
-        globalLogPublisher.removeObserver(self)
-        assert not self._failures, self._failures[0].getTraceback()
+@contextmanager
+def noFailure(loggedFailures: list[Failure]) -> Iterator[None]:
+    """Fail the example, not only the test, in which a failure is logged."""
+    loggedFailures.clear()
+    yield
+    assert not loggedFailures, loggedFailures[0].getTraceback()
 
 
 @pytest.fixture(scope="module")
@@ -375,10 +369,15 @@ def wait(what: Any) -> Any:
 @settings(max_examples=300)
 @pytest_twisted.ensureDeferred
 async def test_onARealListener(
-    loopback: Loopback, service: ServiceSettings, chunks: list[bytes], ending: str, reads: bool
+    loggedFailures: list[Failure],
+    loopback: Loopback,
+    service: ServiceSettings,
+    chunks: list[bytes],
+    ending: str,
+    reads: bool,
 ) -> None:
     """The same with the kernel between: every connection ends and leaves the table."""
-    with Watched():
+    with noFailure(loggedFailures):
         await visit(loopback, service, chunks, ending, reads)
     assert len(loopback.connections) == 0
 

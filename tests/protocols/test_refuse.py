@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
-from twisted.logger import LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
@@ -58,27 +58,10 @@ class Attempt:
         assert self.clock.getDelayedCalls() == []
 
 
-class Lines(list[str]):
-    """The lines that C{refuse} logs while this is in use."""
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        if event["log_namespace"].endswith(".refuse"):
-            assert event["log_level"] == LogLevel.info
-            self.append(formatEvent(event))
-
-    def __enter__(self) -> Lines:
-        globalLogPublisher.addObserver(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        globalLogPublisher.removeObserver(self)
-
-
 @pytest.fixture
-def lines() -> Iterator[Lines]:
-    """See L{Lines}."""
-    with Lines() as lines:
-        yield lines
+def lines(logged: Callable[[str], Any]) -> Any:
+    """What C{refuse} logs meanwhile."""
+    return logged("loopbackd.protocols.refuse")
 
 
 @pytest.mark.parametrize(
@@ -92,11 +75,12 @@ def lines() -> Iterator[Lines]:
         (b"\x16", r"b'\x16'"),
     ],
 )
-def test_namesWhatItBeganWith(data: bytes, named: str, lines: Lines) -> None:
+def test_namesWhatItBeganWith(data: bytes, named: str, lines: Any) -> None:
     """One line with what the client seems to speak, escaped; then only our side is closed."""
     attempt = Attempt()
     attempt.refuse.dataReceived(data)
     assert len(lines) == 1
+    assert lines.events[0]["log_level"] == LogLevel.info
     assert f"it began with {named}, which" in lines[0]
     assert "127.0.0.1" in lines[0]
     assert attempt.transport.value() == b""
@@ -110,7 +94,7 @@ def test_namesWhatItBeganWith(data: bytes, named: str, lines: Lines) -> None:
     attempt.end()
 
 
-def test_nothingWasSaid(lines: Lines) -> None:
+def test_nothingWasSaid(lines: Any) -> None:
     """A silent client is told no after a moment; the line says that it began with nothing."""
     attempt = Attempt()
     assert verifyObject(IHalfCloseableProtocol, attempt.refuse)
@@ -123,7 +107,7 @@ def test_nothingWasSaid(lines: Lines) -> None:
     attempt.end()
 
 
-def test_endBeforeAnything(lines: Lines) -> None:
+def test_endBeforeAnything(lines: Any) -> None:
     """A client that ends without a word has been refused nothing: its end is answered with ours."""
     attempt = Attempt()
     attempt.refuse.readConnectionLost()
@@ -153,13 +137,13 @@ def test_goesOnAnyway() -> None:
     attempt.end()
 
 
-@given(st.lists(st.binary(min_size=1), min_size=1))
-def test_anyBytesAreOneLine(chunks: list[bytes]) -> None:
+@given(chunks=st.lists(st.binary(min_size=1), min_size=1))
+def test_anyBytesAreOneLine(chunks: list[bytes], lines: Any) -> None:
     """Whatever is said, it is one line of printable ASCII in the log, and no answer."""
+    lines.clear()
     attempt = Attempt()
-    with Lines() as lines:
-        for chunk in chunks:
-            attempt.refuse.dataReceived(chunk)
+    for chunk in chunks:
+        attempt.refuse.dataReceived(chunk)
     (line,) = lines
     assert line.isascii()
     assert line.isprintable()
@@ -168,7 +152,7 @@ def test_anyBytesAreOneLine(chunks: list[bytes]) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_aRealClientSeesTheEnd(lines: Lines) -> None:
+async def test_aRealClientSeesTheEnd(lines: Any) -> None:
     """Not a reset, however much it has sent; and the line names the connection."""
     async with serving(reactor, "refuse") as loopback:
         assert await converse(reactor, loopback, HELLO + bytes(500_000)) == b""

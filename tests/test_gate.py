@@ -6,7 +6,7 @@ import resource
 import socket
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ from twisted.internet import reactor as realReactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
-from twisted.logger import globalLogPublisher
 
 from loopbackd import gate as gateModule
 from loopbackd.connection import Connection, Connections
@@ -116,17 +115,9 @@ class House:
 
 
 @pytest.fixture
-def warnings() -> Iterator[list[str]]:
-    """The lines that the gates log."""
-    lines: list[str] = []
-
-    def observe(event: dict[str, Any]) -> None:
-        if event["log_namespace"] == "loopbackd.gate":
-            lines.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)
+def warnings(logged: Callable[[str], list[str]]) -> list[str]:
+    """What the gates log."""
+    return logged("loopbackd.gate")
 
 
 def test_without_limits_everybody_comes_in_and_nobody_is_asked_who_they_are() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from twisted.internet import reactor as realReactor
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
-from twisted.logger import globalLogPublisher
 from zope.interface import implementer
 
 from loopbackd import service as serviceModule
@@ -137,17 +136,9 @@ def caller() -> Iterator[Caller]:
 
 
 @pytest.fixture
-def lines() -> Iterator[list[str]]:
+def lines(logged: Callable[[str], list[str]]) -> list[str]:
     """What the service logs."""
-    found: list[str] = []
-
-    def observe(event: dict[str, Any]) -> None:
-        if event["log_namespace"] == "loopbackd.service" and "log_failure" not in event:
-            found.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield found
-    globalLogPublisher.removeObserver(observe)
+    return logged("loopbackd.service")
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import resource
 import socket
-from collections import Counter
-from collections.abc import Callable
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
@@ -16,11 +14,12 @@ from loopbackd.net.deadlines import Deadlines
 from loopbackd.net.eager import resetAndClose
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.settings import ServiceSettings
+from loopbackd.share import Share
 
 _log = Logger()
 
 # Descriptors that connections never get: for log files, recordings, threads, the user's own files.
-_RESERVE = 16
+_RESERVE = 32
 
 # An idle connection is looked at so often in its idle time.
 _QUARTERS = 4
@@ -28,21 +27,32 @@ _QUARTERS = 4
 
 class Room:
     """
-    How many connections the whole daemon may have open.
+    How many connections the whole daemon may have open, and how many of them one user.
 
-    @param asked: the number the operator asked for; 0 for half of the descriptors.
+    @param connections: the live table.
     @ivar limit: the number in force.
+    @ivar share: one user's part of it.
     """
 
-    def __init__(self, asked: int = 0) -> None:
-        self.limit = 0
-        self.resize(asked)
+    def __init__(self, connections: Connections) -> None:
+        self.share = Share(connections, None, 0)
+        self.resize()
 
-    def resize(self, asked: int) -> None:
-        """Take a new number, bounded by the descriptors this process may have."""
+    def resize(self, asked: int = 0, ofOne: int = 0) -> None:
+        """
+        Take new numbers, bounded by the descriptors this process may have.
+
+        @param asked: how many connections; 0 for half of the descriptors.
+        @param ofOne: how many of them may be one user's; 0 for half of them.
+        """
         descriptors = raiseDescriptorLimit()
-        most = max(1, descriptors - _RESERVE - 16)
+        most = max(1, descriptors - _RESERVE)
         self.limit = min(asked or max(1, descriptors // 2), most)
+        self.share.limit = ofOne or _half(self.limit)
+
+
+def _half(number: int) -> int:
+    return max(1, number // 2) if number else 0
 
 
 def raiseDescriptorLimit() -> int:
@@ -63,10 +73,6 @@ def raiseDescriptorLimit() -> int:
     return wanted
 
 
-def _uidOf(connection: Connection) -> int | None:
-    return None if connection.peer is None else connection.peer.uid
-
-
 class Gate:
     """
     The door of one service's ports (see L{loopbackd.net.port.Door}).
@@ -82,16 +88,16 @@ class Gate:
         allowed: frozenset[int] | None,
         connections: Connections,
         room: Room,
-        identify: Callable[[socket.socket], PeerIdentity],
         clock: IReactorTime,
     ) -> None:
         self.name = settings.name
         self._allowed = allowed
         self._connections = connections
         self._room = room
-        self._identify = identify
+        self._identify = connections.identify
         self._mostOpen = settings.max_connections
-        self._mostOfOne = settings.max_connections_per_uid
+        mostOfOne = settings.max_connections_per_uid or _half(settings.max_connections)
+        self._share = Share(connections, settings.name, mostOfOne) if mostOfOne else None
         self._refusals = OncePerSecond(clock)
         self._totals = connections.totals(settings.name)
         self._idleLimit = settings.idle_timeout
@@ -100,8 +106,6 @@ class Gate:
         self._idle = Deadlines[Connection](clock, settings.idle_timeout / _QUARTERS, self._idleDue)
         self._quiet: dict[Connection, tuple[int, int]] = {}
         self._waitsFirst = settings.first_byte_timeout > 0
-        self._counting = False
-        self._ofUid: Counter[int | None] = Counter()
         self._whenEnded = (self._ended,)
 
     def admit(self, sock: socket.socket, remote: IAddress) -> Connection | None:
@@ -121,65 +125,27 @@ class Gate:
             if who.uid not in self._allowed:
                 self._refuse(sock, remote, f"uid {who.uid} is not in allow_uids")
                 return None
-        if self._crowded():
-            who = who or self._identify(sock)
-            mostOfOne = self._limitOfOne()
-            if self._ofUid[who.uid] >= mostOfOne:
-                whose = "peers that are unknown" if who.uid is None else f"uid {who.uid}"
-                why = f"max_connections_per_uid = {mostOfOne} is reached by {whose}"
-                self._refuse(sock, remote, why)
-                return None
+        for share in (self._room.share, self._share):
+            if share is not None and share.isCrowded():
+                who = who or self._identify(sock)
+                if share.isUsedUp(who.uid):
+                    self._refuse(sock, remote, _usedUp(share, who.uid))
+                    return None
         connection = self._connections.add(self.name, remote)
         if who is not None:
             connection.identified(who)
-        if self._counting and who is not None:
-            self._ofUid[who.uid] += 1
-        if self._counting or self._timed:
-            connection.whenEnded = self._whenEnded
+        self._room.share.entered(connection)
+        if self._share is not None:
+            self._share.entered(connection)
         if self._timed:
             self._time(connection)
         return connection
 
-    def _limitOfOne(self) -> int:
-        return self._mostOfOne or max(1, (self._mostOpen or self._room.limit) // 2)
-
-    def _crowded(self) -> bool:
-        """
-        Whether so many are open that one user could have reached their limit.
-
-        Only then need each peer be known, and counting starts with those who are there.
-        """
-        if self._counting:
-            return True
-        if self._totals.open < self._limitOfOne():
-            return False
-        self._counting = True
-        for connection in self._connections:
-            if connection.service == self.name:
-                # A gate that was there before a reload still times those it let in.
-                if self._whenEnded[0] not in connection.whenEnded:
-                    connection.whenEnded += self._whenEnded
-                self._ofUid[_uidOf(connection)] += 1
-        return True
-
-    def _ended(self, connection: Connection) -> None:
-        if self._timed:
-            self._first.stop(connection)
-            self._idle.stop(connection)
-            self._quiet.pop(connection, None)
-        if self._counting:
-            uid = _uidOf(connection)
-            self._ofUid[uid] -= 1
-            if not self._ofUid[uid]:
-                del self._ofUid[uid]
-            if self._totals.open < self._limitOfOne() // 2:
-                self._counting = False
-                self._ofUid.clear()
-
     def flooded(self, howMany: int) -> None:
         """There were no descriptors left; so many connections were reset unseen."""
         self._totals.refused += howMany
-        self._say(f"no file descriptors are left; {howMany} connections were reset", None)
+        done = f"{howMany} connections were reset" if howMany else "accepting rests for a moment"
+        self._say(f"no file descriptors are left; {done}", None)
 
     def _refuse(self, sock: socket.socket, remote: IAddress, why: str) -> None:
         resetAndClose(sock)
@@ -198,6 +164,7 @@ class Gate:
             )
 
     def _time(self, connection: Connection) -> None:
+        connection.whenEnded += self._whenEnded
         if self._waitsFirst:
             self._first.start(connection)
         if self._idleLimit:
@@ -226,7 +193,17 @@ class Gate:
             self._quiet[connection] = (total, quarters)
             self._idle.start(connection)
 
+    def _ended(self, connection: Connection) -> None:
+        self._first.stop(connection)
+        self._idle.stop(connection)
+        self._quiet.pop(connection, None)
+
     def close(self) -> None:
         """Stop timing; the connections stay as they are."""
         self._first.close()
         self._idle.close()
+
+
+def _usedUp(share: Share, uid: int | None) -> str:
+    whose = "peers that are unknown" if uid is None else f"uid {uid}"
+    return f"{whose} may have no more than {share.limit} connections (max_connections_per_uid)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import CannotListenError
@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.connection import Connection
-from loopbackd.gate import Gate
+from loopbackd.live import LiveService
 from loopbackd.net.endpoint import (
     Endpoint,
     EndpointError,
@@ -28,7 +28,7 @@ from loopbackd.net.endpoint import (
 from loopbackd.net.reactor import Doorway, PlainReactor
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.port import whoHolds, whoHoldsPath
-from loopbackd.prepared import Prepared, refusedAsRemote
+from loopbackd.prepared import refusedAsRemote
 from loopbackd.settings import ServiceSettings, SettingsError
 from loopbackd.systemd import explainSystemd
 
@@ -36,13 +36,6 @@ _log = Logger()
 
 # How often a free port is looked for that is free on both loopback addresses.
 _TRIES = 8
-
-
-class Live(Protocol):
-    """A service as it runs, as far as its listener needs it."""
-
-    prepared: Prepared
-    gate: Gate
 
 
 @implementer(IProtocolFactory)
@@ -58,7 +51,7 @@ class Listener:
     @ivar service: whose connections these are.
     """
 
-    def __init__(self, core: PlainReactor, diag: SocketDiag, service: Live) -> None:
+    def __init__(self, core: PlainReactor, diag: SocketDiag, service: LiveService) -> None:
         self._core = core
         self._diag = diag
         self.service = service

@@ -86,22 +86,20 @@ class Options(usage.Options):
         @raise SystemExit: it cannot; one line says why.
         """
         try:
-            self.reload()
+            self.settings, self.prepared = self.read()
         except SettingsError as error:
             raise SystemExit(f"loopbackd: {error}") from None
 
-    def reload(self) -> None:
+    def read(self) -> tuple[Settings, dict[str, Prepared]]:
         """
-        Read the configuration, and the user's own protocols, (again).
+        Read the configuration and the user's own protocols, as they are now.
 
-        @raise SettingsError: something is wrong; C{settings} and C{prepared} are as they were.
+        @raise SettingsError: something is wrong with them.
         """
-        if self["config"] is None:
-            settings = self._asked()
-            prepared = prepare(settings, self._directory)
-        else:
-            settings, prepared = load(self._configuration())
-        self.settings, self.prepared = settings, prepared
+        if self["config"] is not None:
+            return load(self._configuration())
+        settings = self._asked()
+        return settings, prepare(settings, self._directory)
 
     def _configuration(self) -> Path:
         instead = [f"--{name}" for name in ("listen", "protocol") if self[name] is not None]

@@ -39,7 +39,17 @@ def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
             logs.check(settings.log.level, settings.log.levels, settings.log.format)
         except ValueError as error:
             raise SettingsError(f"log: {error}") from None
-    return {service.name: Prepared(service, directory) for service in settings.service}
+    prepared: dict[str, Prepared] = {}
+    owners: dict[object, str] = {}
+    for service in settings.service:
+        one = prepared[service.name] = Prepared(service, directory)
+        other = owners.setdefault(one.address, service.name)
+        if other != service.name:
+            raise SettingsError(
+                f"services {other!r} and {service.name!r} have the same endpoint"
+                f" {service.endpoint!r}; give each its own"
+            )
+    return prepared
 
 
 class Prepared:
@@ -62,10 +72,19 @@ class Prepared:
             )
 
     @property
-    def place(self) -> str:
-        """What two services cannot both have: the endpoint, unless each gets a port of its own."""
-        name = f" of {self.settings.name}" if self.endpoint.port == 0 else ""
-        return self.settings.endpoint + name
+    def place(self) -> tuple[object, str]:
+        """By what a listener is found again: where it listens, and how its endpoint is written."""
+        return self.address, self.settings.endpoint
+
+    @property
+    def address(self) -> object:
+        """What two services cannot both have."""
+        endpoint = self.endpoint
+        if endpoint.port == 0:
+            return "a port of its own", self.settings.name
+        if endpoint.port is not None:
+            return endpoint.host, endpoint.port
+        return endpoint.path or endpoint.text
 
     def isSame(self, other: Prepared) -> bool:
         """Whether replacing one by the other would change nothing."""

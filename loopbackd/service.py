@@ -12,10 +12,9 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from loopbackd.connection import Connections
-from loopbackd.gate import Gate, Room
-from loopbackd.iloopbackd import IServedFactory, Surroundings
+from loopbackd.gate import Room
 from loopbackd.listener import Listener
-from loopbackd.listener import Live as LiveParts
+from loopbackd.live import LiveService
 from loopbackd.net.batch import batchIfPossible
 from loopbackd.net.endpoint import shown
 from loopbackd.net.reactor import PlainReactor
@@ -28,41 +27,6 @@ _log = Logger()
 
 # After the drain every connection is asked to close; who does not in this time is reset.
 _LAST_MOMENT = 0.5
-
-
-class Live:
-    """
-    A service as it runs: prepared, with its gate.
-
-    @raise SettingsError: its factory does not want to be used there.
-    """
-
-    def __init__(self, prepared: Prepared, loopback: Loopback) -> None:
-        self.prepared = prepared
-        self.gate = Gate(
-            prepared.settings,
-            prepared.allowed,
-            loopback.connections,
-            loopback.room,
-            loopback.identify,
-            loopback.core,  # type: ignore[arg-type]
-        )
-        factory = prepared.factory
-        if IServedFactory.providedBy(factory):
-            name = prepared.settings.name
-            try:
-                factory.servedBy(Surroundings(name, loopback.core, loopback.connections))
-            except ValueError as error:
-                raise SettingsError(f"service {name!r}: {error}") from error
-        factory.doStart()
-
-    def retire(self) -> None:
-        """No new connections will come; those that are open go on."""
-        try:
-            self.prepared.factory.doStop()
-        except Exception:
-            name = self.prepared.settings.name
-            _log.failure("{service}: its factory failed while it was stopped.", service=name)
 
 
 class Loopback(Service):
@@ -90,11 +54,11 @@ class Loopback(Service):
         )
         self.diag = SocketDiag()
         self.connections = Connections(self.identify, reactor.seconds)
-        self.room = Room(settings.max_connections)
+        self.room = Room(self.connections)
         self.settings = settings
         self._prepared = prepared
-        self._live: dict[str, Live] = {}
-        self._listeners: dict[str, Listener] = {}
+        self._live: dict[str, LiveService] = {}
+        self._listeners: dict[object, Listener] = {}
         self._waiting: Deferred[None] | None = None
 
     def identify(self, sock: socket.socket) -> PeerIdentity:
@@ -144,7 +108,7 @@ class Loopback(Service):
 
         @raise SettingsError: it cannot be; everything is as it was.
         """
-        live: dict[str, Live] = {}
+        live: dict[str, LiveService] = {}
         try:
             for name, one in prepared.items():
                 live[name] = self._liveFor(one)
@@ -157,42 +121,43 @@ class Loopback(Service):
         # From here on nothing can fail.
         self.settings = settings
         self._prepared = prepared
-        self.room.resize(settings.max_connections)
+        self.room.resize(settings.max_connections, settings.max_connections_per_uid)
         before, self._live = self._live, live
         wanted = {service.prepared.place: service for service in live.values()}
         for text, listener in list(self._listeners.items()):
-            if text in wanted:
-                listener.service = wanted[text]
-                listener.closeTwin()
-            else:
+            if text not in wanted:
                 del self._listeners[text]
+                self._say(listener, "no longer on")
                 listener.close()
-                _log.info("{endpoint} is no longer listened on.", endpoint=text)
+            elif listener.service is not before.get(wanted[text].name):
+                listener.closeTwin()
+                self._say(listener, "now on")
         self._listeners.update(opened)
         for name, old in before.items():
             if live.get(name) is not old:
                 old.retire()
 
-    def _liveFor(self, prepared: Prepared) -> Live:
+    def _liveFor(self, prepared: Prepared) -> LiveService:
         """The service as it runs already, or a new one."""
         running = self._live.get(prepared.settings.name)
         if running is not None and running.prepared.isSame(prepared):
             return running
-        return Live(prepared, self)
+        return LiveService(prepared, self.connections, self.room, self.core)
 
-    def _open(self, live: Mapping[str, Live]) -> dict[str, Listener]:
+    def _open(self, live: Mapping[str, LiveService]) -> dict[object, Listener]:
         """Listen on the endpoints that are new; on all of them or on none."""
-        opened: dict[str, Listener] = {}
-        twins: list[tuple[Listener, LiveParts]] = []
+        opened: dict[object, Listener] = {}
+        twins: list[tuple[Listener, LiveService]] = []
         try:
             for service in live.values():
                 place = service.prepared.place
                 listener = self._listeners.get(place)
                 if listener is None:
+                    self._refuseToRewrite(service.prepared)
                     listener = Listener(self.core, self.diag, service)
                     listener.open()
                     opened[place] = listener
-                    self._sayListening(listener)
+                    self._say(listener, "on")
                 elif listener.service is not service:
                     twins.append((listener, listener.service))
                     listener.service = service
@@ -206,13 +171,24 @@ class Loopback(Service):
             raise
         return opened
 
-    def _sayListening(self, listener: Listener) -> None:
+    def _refuseToRewrite(self, prepared: Prepared) -> None:
+        """Another way of listening where we listen already would have to stop listening first."""
+        for listener in self._listeners.values():
+            if listener.service.prepared.address == prepared.address:
+                asked = prepared.settings
+                raise SettingsError(
+                    f"service {asked.name!r}: {asked.endpoint!r} is listened on already, as"
+                    f" {listener.endpoint.text!r}; leave it so, or start the daemon anew"
+                )
+
+    def _say(self, listener: Listener, what: str) -> None:
         settings = listener.service.prepared.settings
         where = ", ".join(shown(address) for address in listener.addresses) or settings.endpoint
         _log.info(
-            "{service}: {protocol} on {where}",
+            "{service}: {protocol} {what} {where}",
             service=settings.name,
             protocol=settings.protocol,
+            what=what,
             where=where,
         )
 
@@ -236,10 +212,6 @@ class Loopback(Service):
             service.gate.close()
             service.retire()
         self._live = {}
-        # The last connection may have ended in the middle of a batch: that has to end, too.
-        batchDone: Deferred[None] = Deferred()
-        self.core.callLater(0, batchDone.callback, None)
-        await batchDone
         self.diag.close()
         self.core.close()
 

@@ -64,7 +64,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @ivar allow_remote: permit an endpoint that other machines can reach.
     @ivar allow_uids: the uids or user names that may connect; empty for everybody.
     @ivar max_connections: how many may be open at once; 0 for as many as there is room for.
-    @ivar max_connections_per_uid: how many of them may be one user's; 0 for half of all.
+    @ivar max_connections_per_uid: how many of them may be one user's; 0 for half of
+        C{max_connections}, if that is not 0.
     @ivar first_byte_timeout: seconds until the first byte must have come, where the protocol waits
         for one; 0 for no such deadline.
     @ivar idle_timeout: seconds without a byte in either direction after which a connection is
@@ -106,11 +107,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @ivar drain: seconds that open connections get to finish after SIGTERM.
     @ivar max_connections: how many may be open at once over all services; 0 for half of the file
         descriptors the system allows us.
+    @ivar max_connections_per_uid: how many of them may be one user's; 0 for half of them.
     """
 
     service: tuple[ServiceSettings, ...] = (ServiceSettings(),)
     drain: Seconds = 5.0
     max_connections: Count = 0
+    max_connections_per_uid: Count = 0
     log: LogSettings | None = None
 
 
@@ -155,33 +158,22 @@ def convert(asked: dict[str, Any], source: str) -> Settings:
 
 
 def _check(settings: Settings, source: str) -> Settings:
-    """Check what a schema cannot say: names and endpoints are not shared, keys in their place."""
+    """Check what a schema cannot say: names are not shared, keys in their place."""
     if not settings.service:
         raise SettingsError(f"{source}: there is no service; write at least one [[service]]")
     names: set[str] = set()
-    endpoints: dict[str, str] = {}
     for service in settings.service:
         if service.name in names:
             raise SettingsError(
                 f"{source}: two services are named {service.name!r}; give each its own name"
             )
         names.add(service.name)
-        other = endpoints.setdefault(service.endpoint, service.name)
-        if other != service.name and not _picksItsOwn(service.endpoint):
-            raise SettingsError(
-                f"{source}: services {other!r} and {service.name!r} have the same endpoint"
-                f" {service.endpoint!r}; give each its own"
-            )
         if service.routes is not None and service.protocol != "auto":
             raise SettingsError(
                 f"{source}: service {service.name!r}: routes belong to protocol 'auto',"
                 f" not to {service.protocol!r}; remove [service.routes]"
             )
     return settings
-
-
-def _picksItsOwn(endpoint: str) -> bool:
-    return bool(re.match(r"(tcp6?|ssl):(port=)?0+(:|$)", endpoint))
 
 
 def _nameServices(asked: dict[str, Any]) -> None:

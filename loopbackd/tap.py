@@ -67,8 +67,8 @@ class Daemon(MultiService):
     def privilegedStartService(self) -> None:
         """Take signals, and listen; who cannot says why in one line."""
         # Before anybody can see us listen: SIGHUP would end a process that does not take it.
-        self._onSignal("SIGHUP", self.reload)
-        self._onSignal("SIGUSR1", self.printTable)
+        self._onSignal(signal.SIGHUP, self.reload)
+        self._onSignal(signal.SIGUSR1, self.printTable)
         self._configureLogs()
         try:
             super().privilegedStartService()
@@ -93,22 +93,30 @@ class Daemon(MultiService):
         return CannotStart(f"loopbackd: {error}")
 
     def _configureLogs(self) -> None:
-        asked = self._options.settings.log
+        asked = self.loopback.settings.log
         if asked is not None:
             logs.configure(asked.level, asked.levels, asked.format)
         elif self._logsAsked:
-            logs.configureFromEnvironment(os.environ)
+            try:
+                logs.configureFromEnvironment(os.environ)
+            except ValueError as error:
+                _log.error("The log is written as before: {error}", error=error)
         self._logsAsked = asked is not None
 
-    def _onSignal(self, name: str, call: Callable[[], object]) -> None:
-        """Call from the reactor when the signal comes, after whoever wanted it before us."""
-        number = getattr(signal, name, None)
-        if number is None or threading.current_thread() is not threading.main_thread():
+    def _onSignal(
+        self, number: signal.Signals, call: Callable[[], object], afterwards: bool = True
+    ) -> None:
+        """
+        Call from the reactor when the signal comes.
+
+        @param afterwards: after whoever wanted it before us, who is not told otherwise.
+        """
+        if threading.current_thread() is not threading.main_thread():
             return
         before = signal.getsignal(number)
 
         def came(number: int, frame: Any) -> None:
-            if callable(before):
+            if afterwards and callable(before):
                 before(number, frame)
             self._reactor.callFromThread(call)
 
@@ -116,7 +124,7 @@ class Daemon(MultiService):
 
     def _ready(self) -> None:
         if self._notifier is not None:
-            count = len(self._options.settings.service)
+            count = len(self.loopback.settings.service)
             self._notifier.ready(f"{count} service{'s' if count != 1 else ''}")
 
     def reload(self) -> None:
@@ -129,18 +137,15 @@ class Daemon(MultiService):
             return
         if self._notifier is not None:
             self._notifier.reloading()
-        before = self._options.settings, self._options.prepared
         try:
-            self._options.reload()
-            self.loopback.change(self._options.settings, self._options.prepared)
-            self._configureLogs()
-            _log.info("The configuration was read again.")
+            self.loopback.change(*self._options.read())
         except SettingsError as error:
-            self._options.settings, self._options.prepared = before
             _log.error("Nothing was changed: {error}", error=error)
         except Exception:
-            self._options.settings, self._options.prepared = before
             _log.failure("Nothing was changed.")
+        else:
+            self._configureLogs()
+            _log.info("The configuration was read again.")
         self._ready()
 
     def printTable(self) -> None:
@@ -152,12 +157,8 @@ class Daemon(MultiService):
         """Stop listening and drain; another SIGTERM or SIGINT ends the waiting."""
         if self._notifier is not None:
             self._notifier.stopping()
-        for name in ("SIGTERM", "SIGINT"):
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(
-                    getattr(signal, name),
-                    lambda *_: self._reactor.callFromThread(self.loopback.hurry),
-                )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._onSignal(number, self.loopback.hurry, afterwards=False)
         return super().stopService()
 
 

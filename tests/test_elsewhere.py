@@ -42,7 +42,12 @@ def daemon(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, list[st
     command = [sys.executable, "-c", _BARE, "-n", "-r", "select", "--pidfile="]
     command += ["--logger=loopbackd.logs.observer", "loopbackd", "--config", str(config)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "LOOPBACKD_PLAIN_REACTOR": ""},
     )
     lines: list[str] = []
     try:

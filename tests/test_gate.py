@@ -84,8 +84,9 @@ class House:
         self.clock = Clock()
         self.asked = 0
         self.connections = Connections(self.identify, self.clock.seconds)
-        self.room = Room()
+        self.room = Room(self.connections)
         self.room.limit = room
+        self.room.share.limit = max(1, room // 2)
         self.gate = self.anotherGate(allowed, **settings)
         self.totals = self.connections.totals("a")
 
@@ -93,7 +94,7 @@ class House:
         """A gate of the same service, as after a reload."""
         asked = ServiceSettings(name="a", **settings)
         clock: Any = self.clock
-        self.gate = Gate(asked, allowed, self.connections, self.room, self.identify, clock)
+        self.gate = Gate(asked, allowed, self.connections, self.room, clock)
         return self.gate
 
     def identify(self, sock: Any) -> PeerIdentity:
@@ -169,7 +170,7 @@ def test_the_room_of_the_whole_daemon(warnings: list[str]) -> None:
     assert house.knock() is None
     assert "the daemon has no room" in warnings[0]
     other.ended("done")
-    assert house.knock()
+    assert house.knock(5)
 
 
 def test_one_user_gets_half(warnings: list[str]) -> None:
@@ -178,7 +179,7 @@ def test_one_user_gets_half(warnings: list[str]) -> None:
     assert house.knock(1) and house.knock(1)
     assert house.asked == 0
     assert house.knock(1) is None
-    assert "max_connections_per_uid = 2 is reached by uid 1" in warnings[0]
+    assert "uid 1 may have no more than 2 connections" in warnings[0]
     assert house.knock(2) and house.knock(2)
     assert house.knock(3) is None
 
@@ -194,7 +195,7 @@ def test_the_unknown_share_one_allowance(warnings: list[str]) -> None:
     house = House(max_connections_per_uid=1)
     assert house.knock(None)
     assert house.knock(None) is None
-    assert "is reached by peers that are unknown" in warnings[0]
+    assert "peers that are unknown may have no more than 1 connections" in warnings[0]
     assert house.knock(5)
 
 
@@ -209,7 +210,7 @@ def test_peers_are_asked_for_only_while_it_is_crowded() -> None:
         open.pop().ended("done")  # type: ignore[union-attr]
     house.knock(1)
     assert house.asked == 5
-    assert not house.gate._ofUid and not house.gate._counting
+    assert not house.gate._share._ofUid and not house.gate._share._counting
 
 
 @given(
@@ -229,7 +230,8 @@ def test_like_counting_everybody_all_the_time(
 ) -> None:
     """However it comes and goes, the outcome is that of the simplest gate there could be."""
     house = House(room=room, max_connections=most, max_connections_per_uid=mostOfOne)
-    limit = mostOfOne or max(1, (most or room) // 2)
+    limit = mostOfOne or max(1, most // 2) if mostOfOne or most else room
+    limit = min(limit, max(1, room // 2))
     open: list[tuple[int | None, Connection]] = []
     for step, value in steps:
         if step == "knock":
@@ -246,7 +248,7 @@ def test_like_counting_everybody_all_the_time(
     while open:
         open.pop()[1].ended("done")
     assert house.totals.open == 0
-    assert not +house.gate._ofUid
+    assert not +house.room.share._ofUid
 
 
 def test_one_log_line_a_second_with_the_number_of_the_untold(warnings: list[str]) -> None:
@@ -329,7 +331,7 @@ def test_nothing_is_kept_of_what_has_ended() -> None:
         connection.ended("done")
     assert house.clock.getDelayedCalls() == []
     assert len(house.gate._first) == len(house.gate._idle) == 0
-    assert not house.gate._ofUid
+    assert not house.gate._share._ofUid
 
 
 def test_a_user_that_has_gone_is_forgotten_while_others_are_counted() -> None:
@@ -341,7 +343,7 @@ def test_a_user_that_has_gone_is_forgotten_while_others_are_counted() -> None:
         passing = house.knock(uid)
         assert passing is not None
         passing.ended("done")
-    assert set(house.gate._ofUid) == {1}
+    assert set(house.gate._share._ofUid) == {1}
 
 
 def test_after_a_reload_the_old_gate_keeps_nothing_of_those_the_new_one_counts() -> None:
@@ -381,10 +383,11 @@ def test_closing_stops_the_timers() -> None:
 def test_room(monkeypatch: Any, descriptors: int, asked: int, limit: int) -> None:
     """Half of the descriptors, or what was asked, with some always left for files."""
     monkeypatch.setattr(gateModule, "raiseDescriptorLimit", lambda: descriptors)
-    room = Room(asked)
+    room = Room(House().connections)
+    room.resize(asked)
     assert room.limit == limit
     room.resize(0)
-    assert room.limit == Room().limit
+    assert room.limit == Room(House().connections).limit
 
 
 @pytest.mark.parametrize(
@@ -462,7 +465,7 @@ async def test_one_users_limit_is_no_other_users(
             assert await deferToThread(held.recv, 1) == b"y"
             assert await deferToThread(askAs, 0, address.port) == b""
             assert await deferToThread(askAs, 12345, address.port) == b"x"
-    assert "max_connections_per_uid = 1 is reached by uid 0" in warnings[0]
+    assert "uid 0 may have no more than 1 connections" in warnings[0]
 
 
 @pytest_twisted.ensureDeferred

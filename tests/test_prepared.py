@@ -214,3 +214,23 @@ def test_whatever_is_asked_is_prepared_or_one_line(
         prepared(endpoint=endpoint, protocol=protocol, allow_uids=tuple(uids))
     except SettingsError as error:
         assert len(str(error).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "second",
+    ["tcp:7007:interface=127.0.0.1", "tcp:interface=127.0.0.1:port=7007", "tcp:7007:127.0.0.1"],
+)
+def test_two_services_cannot_share_an_address(second: str) -> None:
+    """However its endpoint is written."""
+    first = ServiceSettings(name="a", endpoint="tcp:7007:interface=127.0.0.1")
+    other = ServiceSettings(name="b", endpoint=second)
+    with pytest.raises(SettingsError, match="'a' and 'b' have the same endpoint"):
+        prepare(Settings(service=(first, other)), Path())
+
+
+def test_two_services_can_each_have_a_port_of_their_own() -> None:
+    """Port 0 is a different port each time."""
+    services = [
+        ServiceSettings(name=name, endpoint="tcp:interface=127.0.0.1:port=0") for name in "ab"
+    ]
+    assert len(prepare(Settings(service=tuple(services)), Path())) == 2

@@ -10,6 +10,8 @@ from twisted.logger import Logger
 
 T = TypeVar("T")
 
+_log = Logger()
+
 
 class Deadlines(Generic[T]):
     """
@@ -23,14 +25,13 @@ class Deadlines(Generic[T]):
     @param due: called with each thing whose time has come, after it was taken out.
     """
 
-    _log = Logger()
-
     def __init__(self, clock: IReactorTime, length: float, due: Callable[[T], object]) -> None:
         self._clock = clock
         self._length = length
         self._due = due
         self._waiting: dict[T, float] = {}
         self._timer: IDelayedCall | None = None
+        self._ringing = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -39,7 +40,7 @@ class Deadlines(Generic[T]):
         """Give a thing its full time, from now; also one that is waiting already."""
         self._waiting.pop(thing, None)
         self._waiting[thing] = self._clock.seconds() + self._length
-        if self._timer is None:
+        if self._timer is None and not self._ringing:
             self._timer = self._later(self._length)
 
     def stop(self, thing: T) -> None:
@@ -61,15 +62,19 @@ class Deadlines(Generic[T]):
 
     def _ring(self) -> None:
         self._timer = None
+        self._ringing = True
         now = self._clock.seconds()
         while self._waiting:
             thing, when = next(iter(self._waiting.items()))
             if when > now:
-                if self._timer is None:
-                    self._timer = self._later(when - now)
-                return
+                break
             del self._waiting[thing]
             try:
                 self._due(thing)
             except Exception:
-                self._log.failure("A deadline of {thing} failed.", thing=thing)
+                _log.failure("A deadline of {thing} failed.", thing=thing)
+        self._ringing = False
+        # For the first that is left, which need not be one that was started just now.
+        for when in self._waiting.values():
+            self._timer = self._later(when - now)
+            break

@@ -40,7 +40,7 @@ _BUILT_IN = {
     "refuse": ("refuse", "RefuseFactory", "closes cleanly and says so in the log"),
 }
 # These never wait for the client to say anything.
-SPEAK_ONLY = frozenset(["hello", "chargen", "qotd", "daytime", "time", "refuse"])
+SPEAK_ONLY = frozenset(["hello", "chargen", "qotd", "daytime", "time"])
 
 
 _IMPORTING = re.compile(r"^<frozen importlib|[/\\]importlib[/\\](__init__|metadata[/\\]\w+)\.py$")

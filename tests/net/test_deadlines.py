@@ -64,6 +64,24 @@ def test_a_failing_deadline_does_not_hold_up_the_others(loggedFailures) -> None:
     assert len(loggedFailures.flush(ZeroDivisionError)) == 1
 
 
+def test_one_that_starts_itself_again_does_not_hold_up_the_others() -> None:
+    """The next to ring is the first that waits, not the last that was started."""
+    clock, due = Clock(), []
+
+    def ring(thing: str) -> None:
+        due.append((clock.seconds(), thing))
+        if len(due) == 1:
+            deadlines.start("a")
+
+    deadlines = Deadlines[str](clock, 10, ring)
+    deadlines.start("a")
+    clock.advance(1)
+    deadlines.start("b")
+    for _ in range(30):
+        clock.advance(1)
+    assert due == [(10, "a"), (11, "b"), (20, "a")]
+
+
 def test_closing_forgets_everything() -> None:
     """Nothing is due after it, and no timer is left."""
     clock, due = Clock(), []

@@ -1,0 +1,47 @@
+"""A service as it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import Logger
+
+from loopbackd.connection import Connections
+from loopbackd.gate import Gate, Room
+from loopbackd.iloopbackd import IServedFactory, Surroundings
+from loopbackd.prepared import Prepared
+from loopbackd.settings import SettingsError
+
+_log = Logger()
+
+
+class LiveService:
+    """
+    A prepared service with its gate, its factory started.
+
+    @param core: the reactor that services are built on.
+    @raise SettingsError: its factory does not want to be used there.
+    """
+
+    def __init__(self, prepared: Prepared, connections: Connections, room: Room, core: Any) -> None:
+        self.prepared = prepared
+        self.gate = Gate(prepared.settings, prepared.allowed, connections, room, core)
+        factory = prepared.factory
+        if IServedFactory.providedBy(factory):
+            try:
+                factory.servedBy(Surroundings(self.name, core, connections))
+            except ValueError as error:
+                raise SettingsError(f"service {self.name!r}: {error}") from error
+        factory.doStart()
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.prepared.settings.name
+
+    def retire(self) -> None:
+        """No new connections will come; those that are open go on."""
+        try:
+            self.prepared.factory.doStop()
+        except Exception:
+            _log.failure("{service}: its factory failed while it was stopped.", service=self.name)

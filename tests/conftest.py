@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
 from hypothesis import HealthCheck, settings
+from running import LOGGED, Running, launch
 from twisted.internet import reactor, task
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
@@ -154,3 +156,30 @@ def logged() -> Iterator[Callable[[str], Logged]]:
     yield collect
     for lines in started:
         globalLogPublisher.removeObserver(lines)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Call L{launch}; what still runs at the end of the test is killed."""
+    started: list[Running] = []
+
+    def begin(words: Sequence[str], **others: Any) -> Running:
+        started.append(launch(tmp_path, words, **others))
+        return started[-1]
+
+    try:
+        yield begin
+    finally:
+        for running in started:
+            running.process.kill()
+            running.process.wait()
+
+
+@pytest.fixture
+def daemon(start: Callable[..., Running]) -> Callable[..., Running]:
+    """Start C{twistd -n} with our log and these options of loopbackd's."""
+
+    def begin(*options: str, **others: Any) -> Running:
+        return start(["twistd", *LOGGED, "loopbackd", *options], **others)
+
+    return begin

@@ -35,6 +35,7 @@ READING_ORDER = [
     "loopbackd.peer.port",
     "loopbackd.protocols",
     "loopbackd.protocols.oneshot",
+    "loopbackd.protocols.lines",
     "loopbackd.protocols.hello",
     "loopbackd.protocols.classic",
     "loopbackd.protocols.detect",

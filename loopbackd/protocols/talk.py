@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from twisted.internet import main
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import connectionDone
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -20,6 +18,8 @@ from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.process import Process, findProcess, processOf
 from loopbackd.protocols.hello import shownAddress
+from loopbackd.protocols.lines import Lines, LineTooLong
+from loopbackd.protocols.oneshot import LastWords, LastWordsFactory
 from loopbackd.table import describe
 
 _log = Logger()
@@ -32,8 +32,8 @@ quit      goodbye
 Anything else comes back as it is."""
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
-class Talk(LineReceiver):
+@implementer(IPushProducer)
+class Talk(LastWords):
     """
     Says hello, then answers lines until the client is done.
 
@@ -41,43 +41,71 @@ class Talk(LineReceiver):
     transport buffers.
     """
 
-    delimiter = b"\n"
     MAX_LENGTH = 8192
     transport: Any
-    factory: TalkFactory
 
     def __init__(self) -> None:
+        self._lines = Lines(self.MAX_LENGTH)
         self._full = False
         self._asking = False
-        self._connected = False
         self._ended = False
+        self._leaving = False
 
     def connectionMade(self) -> None:
         """Greet."""
-        self._connected = True
         self.transport.registerProducer(self, True)
         self._say(f"Hello from {shownAddress(self.transport.getHost())}!")
         self._say("This is loopbackd. Say help, or anything at all.")
 
-    def lineReceived(self, line: bytes) -> None:
-        """Answer one line."""
-        line = line.removesuffix(b"\r")
+    def dataReceived(self, data: bytes) -> None:
+        """Answer every line that is whole."""
+        if self._leaving:
+            super().dataReceived(data)
+        else:
+            self._lines.feed(data)
+            self._answer()
+
+    def readConnectionLost(self) -> None:
+        """The client is done; what it asked for is answered first."""
+        self._ended = True
+        if self._leaving:
+            super().readConnectionLost()
+        else:
+            self._answer()
+
+    def _answer(self) -> None:
+        """Answer one line after the other while nothing is in the way."""
+        while not (self._full or self._asking or self._leaving or self.transport.disconnecting):
+            try:
+                line = self._lines.next()
+            except LineTooLong:
+                self._say(f"A line here has at most {self.MAX_LENGTH} bytes. Goodbye.")
+                self._leave()
+                return
+            if line is None:
+                if not self._ended:
+                    return
+                line = self._lines.rest()
+                if not line:
+                    self._leave()
+                    return
+            self._answerLine(line)
+
+    def _answerLine(self, line: bytes) -> None:
         word, _, rest = line.partition(b" ")
         word = word.lower()
         if word == b"echo":
-            self.sendLine(rest)
+            self._send(rest)
         elif line.strip().lower() == word and word in (b"help", b"whoami", b"stats", b"quit"):
             getattr(self, f"_{word.decode()}")()
         else:
-            self.sendLine(line)
+            self._send(line)
 
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """No person types that much."""
-        self._say(f"A line here has at most {self.MAX_LENGTH} bytes. Goodbye.")
-        self._leave()
+    def _send(self, line: bytes) -> None:
+        self.transport.write(line + b"\n")
 
     def _say(self, text: str) -> None:
-        self.sendLine(text.encode("utf-8", "backslashreplace"))
+        self._send(text.encode("utf-8", "backslashreplace"))
 
     def _help(self) -> None:
         self._say(_HELP)
@@ -101,21 +129,20 @@ class Talk(LineReceiver):
             self._say(f"You are {shownAddress(self.transport.getPeer())}.")
             return
         self._asking = True
-        super().pauseProducing()
+        self.transport.pauseProducing()
         asked = self.factory.lookUp(connection.peer)
-        asked.addCallbacks(self._found, self._notFound, callbackArgs=(connection,))
-        asked.addErrback(self._failed)
+        described: Deferred[str] = asked.addCallbacks(
+            partial(describePeer, connection), self._notFound
+        )
+        described.addCallback(self._found).addErrback(self._failed)
 
-    def _found(self, process: Process | None, connection: Connection) -> None:
-        self._asking = False
-        if self._connected:
-            self._say(describePeer(connection, process))
-            self._goOn()
+    def _notFound(self, failure: Failure) -> str:
+        return f"That cannot be found out now: {failure.getErrorMessage()}"
 
-    def _notFound(self, failure: Failure) -> None:
+    def _found(self, answer: str) -> None:
         self._asking = False
-        if self._connected:
-            self._say(f"That cannot be found out now: {failure.getErrorMessage()}")
+        if not self._leaving:
+            self._say(answer)
             self._goOn()
 
     def _failed(self, failure: Failure) -> None:
@@ -124,37 +151,22 @@ class Talk(LineReceiver):
         _log.failure("{connection}: an answer failed.", failure, connection=connection)
         self.transport.abortConnection()
 
-    def readConnectionLost(self) -> None:
-        """The client is done; what it asked for is answered first."""
-        self._ended = True
-        if not self.paused and not self.transport.disconnecting:
-            self._finish()
-
-    def _finish(self) -> None:
-        """Answer the last line, which need not have an end, and close."""
-        rest = self.clearLineBuffer()
-        if rest:
-            self.lineReceived(rest)
-        if not self.paused and not self.transport.disconnecting:
-            self._leave()
-
-    def writeConnectionLost(self) -> None:
-        """Never asked for."""
-
-    def connectionLost(self, reason: Failure = Failure(main.CONNECTION_DONE)) -> None:  # noqa: B008
-        """Nobody is there any more."""
-        self._connected = False
-
     def _leave(self) -> None:
+        self._leaving = True
         self.transport.unregisterProducer()
-        self.transport.loseConnection()
+        self.finish(b"")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Nobody is there any more."""
+        self._leaving = True
+        super().connectionLost(reason)
 
     # The transport's producer: no more lines are answered while it is full.
 
     def pauseProducing(self) -> None:
         """See L{IPushProducer}."""
         self._full = True
-        super().pauseProducing()
+        self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """See L{IPushProducer}."""
@@ -166,9 +178,8 @@ class Talk(LineReceiver):
             # Somebody has closed it, and a transport with a producer would wait for more.
             self.transport.unregisterProducer()
         elif not self._full and not self._asking:
-            super().resumeProducing()
-            if self._ended and not self.paused and not self.transport.disconnecting:
-                self._finish()
+            self.transport.resumeProducing()
+            self._answer()
 
     def stopProducing(self) -> None:
         """See L{IPushProducer}."""
@@ -193,15 +204,14 @@ def describePeer(connection: Connection, process: Process | None) -> str:
 
 
 @implementer(IServedFactory)
-class TalkFactory(Factory):
+class TalkFactory(LastWordsFactory):
     """
     Builds L{Talk}.
 
     @ivar surroundings: the service's; L{None} until there is one.
     """
 
-    noisy = False
-    protocol = Talk  # type: ignore[assignment]
+    protocol = Talk
 
     def __init__(self) -> None:
         self.surroundings: Surroundings | None = None
@@ -213,15 +223,9 @@ class TalkFactory(Factory):
     def lookUp(self, who: PeerIdentity | None) -> Deferred[Process | None]:
         """Find the process of a peer, off the reactor's thread."""
         if self.surroundings is None or who is None or who.uid is None:
-            from twisted.internet.defer import succeed
-
             return succeed(None)
-        find: Callable[[], Process | None]
-        if who.pid:
-            pid = who.pid
-            find = lambda: processOf(pid)  # noqa: E731
-        else:
-            inode, uid = who.inode, who.uid
-            find = lambda: findProcess(inode, uid)  # noqa: E731
         reactor = self.surroundings.reactor
-        return deferToThreadPool(reactor, reactor.getThreadPool(), find)
+        pool = reactor.getThreadPool()
+        if who.pid:
+            return deferToThreadPool(reactor, pool, processOf, who.pid)
+        return deferToThreadPool(reactor, pool, findProcess, who.inode, who.uid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,10 @@ class Threads:
         self.work: list[tuple[Callable[..., object], Callable[[], Any]]] = []
 
     def callInThreadWithCallback(
-        self, onResult: Callable[..., object], call: Callable[[], Any]
+        self, onResult: Callable[..., object], call: Callable[..., Any], *args: Any
     ) -> None:
         """Keep it for L{run}."""
-        self.work.append((onResult, call))
+        self.work.append((onResult, partial(call, *args)))
 
     def run(self) -> None:
         """Do all of it."""

@@ -457,7 +457,7 @@ async def test_aClientThatAsksAndDoesNotRead() -> None:
             transport: Any = connection._transport
             waiting = transport._tempDataLen + len(transport.dataBuffer)
             assert waiting <= 2 * transport.bufferSize
-            assert len(transport.protocol._buffer) <= transport.bufferSize
+            assert len(transport.protocol._lines) <= transport.bufferSize
             assert connection.bytesReceived < sent
             # Now it reads: every line gets its answer.
             client.shutdown(socket.SHUT_WR)

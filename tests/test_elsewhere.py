@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from running import HERE, LOGGED, PATIENCE, Running, connected, echoes, heard, service
 
 _BARE = """
 import select, socket, os, sys
@@ -30,57 +27,42 @@ run()
 """
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, list[str]]]:
-    """The daemon on the poorest of reactors: an echo for everybody, and one for root alone."""
-    config = tmp_path / "loopbackd.toml"
-    config.write_text(
-        "[[service]]\nprotocol = 'echo'\nendpoint = 'tcp:0:interface=127.0.0.1'\ntwin = false\n"
-        "[[service]]\nname = 'mine'\nprotocol = 'echo'\nallow_uids = [0]\n"
-        f"endpoint = 'unix:{tmp_path}/s'\n"
-    )
-    command = [sys.executable, "-c", _BARE, "-n", "-r", "select", "--pidfile="]
-    command += ["--logger=loopbackd.logs.observer", "loopbackd", "--config", str(config)]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "LOOPBACKD_PLAIN_REACTOR": ""},
-    )
-    lines: list[str] = []
-    try:
-        assert process.stdout is not None
-        port = 0
-        for line in process.stdout:
-            lines.append(line)
-            found = re.search(r"echo on 127\.0\.0\.1:(\d+)", line)
-            port = int(found[1]) if found else port
-            if "mine: echo on" in line:
-                break
-        assert port, "".join(lines)
-        yield process, port, lines
-    finally:
-        process.send_signal(signal.SIGTERM)
-        lines += process.communicate(timeout=20)[0].splitlines()
-
-
 def test_it_serves_all_the_same_and_says_what_is_missing(
-    daemon: tuple[subprocess.Popen[str], int, list[str]], tmp_path: Path
+    start: Callable[..., Running], tmp_path: Path
 ) -> None:
-    """The echo answers; a service with allow_uids refuses instead of guessing."""
-    _process, port, lines = daemon
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(b"x")
-        assert client.recv(10) == b"x"
+    """
+    On the poorest of reactors the echo answers; services with allow_uids refuse, and do not guess.
+    """
+    config = tmp_path / "it.toml"
+    mine = "allow_uids = [0]"
+    config.write_text(
+        service("echo", HERE, "echo", "twin = false")
+        + service("mine", f"unix:{tmp_path}/s", "echo", mine)
+        + service("ours", HERE, "echo", f"{mine}\ntwin = false")
+    )
+    running = start(
+        [
+            sys.executable,
+            "-c",
+            _BARE,
+            *LOGGED,
+            "-r",
+            "select",
+            "loopbackd",
+            "--config",
+            str(config),
+        ],
+        environ={"LOOPBACKD_PLAIN_REACTOR": ""},
+    )
+    with connected(running.port("echo")) as client:
+        assert echoes(client, b"x")
+    with connected(running.port("ours")) as client, pytest.raises(ConnectionResetError):
+        client.recv(10)
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
-        client.connect(os.fspath(tmp_path / "s"))
-        with pytest.raises(ConnectionResetError):
-            if client.recv(10) == b"":
-                raise ConnectionResetError
-    said = "".join(lines)
-    assert said.count("epoll(7) is missing") == 1
-    assert said.count("sock_diag(7) is missing") == 1
-    assert "Traceback" not in said
+        client.settimeout(PATIENCE)
+        client.connect(str(tmp_path / "s"))
+        # unix(7): its end is a reset only where something that was sent to it is left unread.
+        assert heard(client) == b""
+    assert running.log.count("epoll(7) is missing") == 1
+    assert running.log.count("sock_diag(7) is missing") == 1
+    running.stop()

@@ -1,4 +1,4 @@
-"""Tests for `loopbackd.systemd` and the units in ``etc/``."""
+"""Tests for L{loopbackd.systemd} and the units in C{etc/}."""
 
 from __future__ import annotations
 

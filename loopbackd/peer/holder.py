@@ -1,8 +1,7 @@
 """
 The words for whoever is in the way of an address, and how to get them out of the way.
 
-Shared by the answers for ports and for paths.  C{another} is always the remedy that works
-without touching the holder: which other address to choose, and how.
+Shared by the answers for ports and for paths.
 """
 
 from __future__ import annotations
@@ -14,9 +13,13 @@ from loopbackd.peer.process import Process, findProcess, holdsSocket, userName
 
 def describeHolder(inode: int, uid: int, another: str) -> str:
     """
-    Name who has the socket C{inode} of user C{uid} open and say what to do, on one line.
+    Name who has a socket open and say what to do, on one line.
 
     Reads C{/proc}; never raises.
+
+    @param inode: the socket.
+    @param uid: its owner.
+    @param another: the remedy that leaves the holder alone: which other address to choose, and how.
     """
     process = findProcess(inode, uid)
     if process is None:

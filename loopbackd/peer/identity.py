@@ -98,7 +98,7 @@ def identifyTCP(diag: SocketDiag, sock: socket.socket) -> PeerIdentity:
 
 def identifyUnix(sock: socket.socket) -> PeerIdentity:
     """
-    Identify the peer of a Unix connection by C{SO_PEERCRED} (C{unix(7)}): who called connect().
+    Identify the peer of a Unix connection by C{SO_PEERCRED} (unix(7)): who called connect().
 
     For a client's own side it is who called listen().  C{pid} is L{None} when the peer is in
     another pid namespace.

@@ -1,5 +1,5 @@
 """
-Asking the kernel about TCP sockets: one kept C{NETLINK_SOCK_DIAG} socket (C{sock_diag(7)}).
+Asking the kernel about TCP sockets: one kept C{NETLINK_SOCK_DIAG} socket (sock_diag(7)).
 
 The kernel answers inside C{send()}, so the answer is queued before the question returns:
 every call here is synchronous and none can block.  No privilege is needed; another network
@@ -83,7 +83,7 @@ class SocketDiag:
 
     def lookup(self, local: Address, remote: Address) -> SocketRow | None:
         """
-        Find the socket with exactly these addresses, or the listener they would reach; else None.
+        Find the socket with exactly these addresses, or the listener they would reach, or L{None}.
 
         Trust the row only after comparing its addresses and its state.  IPv4, IPv6 and v4-mapped
         addresses are found whatever the family of the socket.
@@ -111,10 +111,13 @@ class SocketDiag:
         limit: int = ROW_LIMIT,
     ) -> list[SocketRow]:
         """
-        List the TCP sockets of both families in C{states}, listeners first within a family.
+        List the TCP sockets of both families, listeners first within a family.
 
-        With C{port}, only those whose local port it is.  At most C{limit} rows of each family
-        are kept.  Errors are those of L{lookup}.
+        @param port: only those whose local port it is; by default all.
+        @param states: only those in one of these.
+        @param limit: how many rows of each family are kept.
+        @raise OSError: as L{lookup}.
+        @raise ValueError: as L{lookup}.
         """
         wanted = frozenset(states)
         found: list[SocketRow] = []

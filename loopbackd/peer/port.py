@@ -2,7 +2,7 @@
 Why an address could not be bound: one line for the operator, with the remedy in it.
 
 The answers follow "cannot listen on ...: address already in use:".  They read C{/proc} and may
-take milliseconds: ask in a thread, or where nothing waits.  The cases are those of C{bind(2)}'s
+take milliseconds: ask in a thread, or where nothing waits.  The cases are those of bind(2)'s
 C{EADDRINUSE}, also with C{SO_REUSEADDR} set.
 """
 
@@ -30,10 +30,11 @@ _ANOTHER_PATH: Final = "choose another path: --listen unix:PATH"
 
 def whoHolds(diag: SocketDiag | None, host: str, port: int) -> str:
     """
-    Say who holds a TCP port that could not be bound on C{host}, and what to do about it.
+    Say who holds a TCP port that could not be bound, and what to do about it.
 
-    C{host} is what was to be bound: an address, C{localhost}, or empty for every address.
     Never raises; without diagnostics it says that it cannot see.
+
+    @param host: what was to be bound: an address, C{localhost}, or empty for every address.
     """
     another = f"choose another port: --listen {_endpoint(host)}"
     try:

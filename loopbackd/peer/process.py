@@ -1,5 +1,5 @@
 """
-From a socket to the process that holds it, by way of C{/proc} (C{proc(5)}).
+From a socket to the process that holds it, by way of C{/proc} (proc(5)).
 
 Everything here reads files and may take milliseconds: call it in a thread.  What it finds is a
 label for people to read, **not an authorisation**: any process of that user can run the same
@@ -35,10 +35,11 @@ class Process:
 
 def findProcess(inode: int, uid: int) -> Process | None:
     """
-    Find a process that has the socket C{inode} open, or L{None}.
+    Find a process that has a socket open: the owner's before all others, the newest first.
 
-    Newest first, and processes of C{uid} (the socket's owner) before all others.  L{None} also
-    when the process ended meanwhile or is not ours to look into.
+    @param inode: the socket.
+    @param uid: its owner.
+    @return: L{None} also when the process ended meanwhile or is not ours to look into.
     """
     if not inode:
         return None
@@ -55,12 +56,12 @@ def findProcess(inode: int, uid: int) -> Process | None:
 
 
 def processOf(pid: int) -> Process | None:
-    """Describe the process C{pid}, or L{None} when there is none (that can be seen)."""
+    """Describe a process; L{None} when there is none (that can be seen)."""
     return _describe(pid, None, "")
 
 
 def holdsSocket(pid: int, inode: int) -> bool:
-    """Tell whether C{pid} has the socket C{inode} open; False also when it cannot be seen."""
+    """Tell whether a process has a socket open; False also when it cannot be seen."""
     return _descriptor(pid, f"socket:[{inode}]") is not None
 
 

@@ -2,7 +2,7 @@
 The kernel's socket diagnostics as values: questions to bytes, bytes to rows.
 
 Nothing here does I/O; L{loopbackd.peer.netlink} carries the bytes.  Shapes are from
-C{linux/netlink.h}, C{linux/inet_diag.h} and C{sock_diag(7)}; the questions go to
+C{linux/netlink.h}, C{linux/inet_diag.h} and sock_diag(7); the questions go to
 C{NETLINK_SOCK_DIAG} and the answers are never trusted about their own lengths.
 """
 
@@ -118,9 +118,10 @@ def dumpRequest(
     family: int, states: Iterable[TCPState], sequence: int, localPort: int = 0
 ) -> bytes:
     """
-    Ask for every socket of C{family} in one of C{states}; with C{localPort}, only those on it.
+    Ask for every socket of a family in one of these states.
 
-    The kernel ignores C{localPort} for sockets that are only bound, so look at the rows too.
+    @param localPort: only those on it, if not 0; the kernel ignores it for sockets that are only
+        bound, so look at the rows too.
     """
     mask = 0
     for state in states:
@@ -135,8 +136,9 @@ def dumpRequest(
 
 def parseReply(data: bytes, sequence: int) -> Reply:
     """
-    Read the messages of one datagram; those of another C{sequence} are stale and left out.
+    Read the messages of one datagram.
 
+    @param sequence: of the question; messages of another are stale and left out.
     @raise DiagError: when the kernel answered with an error.
     @raise ValueError: when the bytes are not what the kernel sends, saying what was wrong.
     """

@@ -1,5 +1,5 @@
 """
-The kernel's table of Unix sockets as values (C{/proc/net/unix}, C{proc(5)}).
+The kernel's table of Unix sockets as values (C{/proc/net/unix}, proc(5)).
 
 Paths are as they were bound: perhaps relative, perhaps of another mount namespace, and written by
 whoever bound them.  A missing row therefore proves nothing.

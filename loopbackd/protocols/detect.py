@@ -50,7 +50,7 @@ class Detector:
         return b"".join(self._chunks)
 
     def feed(self, data: bytes) -> Kind | None:
-        """Look at more bytes, the first L{LIMIT} of a connection at most; None asks for more."""
+        """Look at more bytes, the first L{LIMIT} of a connection at most; L{None} asks for more."""
         self._chunks.append(data)
         if self._kind is None and data:
             seen = len(self._head)

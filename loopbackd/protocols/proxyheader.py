@@ -69,7 +69,7 @@ class ProxyParser:
 
     def feed(self, data: bytes) -> ProxyHeader | None:
         """
-        Take more bytes; None asks for more, the header comes once it is complete.
+        Take more bytes; L{None} asks for more, the header comes once it is complete.
 
         @raise ProxyHeaderError: it is malformed or too long; feeding more raises the same again.
         """
@@ -102,7 +102,7 @@ _CRC32C: Final = 0x03
 
 
 def _parse(buffer: bytearray) -> tuple[ProxyHeader, int] | None:
-    """The header at the start of C{buffer} and its length; None while it is incomplete."""
+    """The header at the start of C{buffer} and its length; L{None} while it is incomplete."""
     if buffer.startswith(_V1):
         return _parseV1(buffer)
     if buffer.startswith(_V2):

@@ -1,4 +1,4 @@
-"""Sockets, processes and users for the tests of ``peer/``; everything is given back at the end."""
+"""Sockets, processes and users for the tests of C{peer/}; everything is given back at the end."""
 
 import os
 import socket

@@ -29,7 +29,7 @@ class Rows:
 
 
 def row(state=TCPState.LISTEN, host="127.0.0.1", inode=99, uid=0, expires=0.0, v6only=False):
-    """Make a row on port 80 of ``host``."""
+    """Make a row on port 80 of C{host}."""
     remote = ("127.0.0.1", 5432)
     return SocketRow(state, (host, 80), remote, uid, inode, expires, v6only)
 

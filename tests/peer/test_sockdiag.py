@@ -27,7 +27,7 @@ def message(body, kind=20, flags=0, sequence=7, length=None):
 
 
 def row(family=socket.AF_INET, state=1, local="127.0.0.1", remote="127.0.0.1", attributes=b""):
-    """Make one ``inet_diag_msg`` from port 4000 to port 80, uid 1000, inode 99."""
+    """Make one C{inet_diag_msg} from port 4000 to port 80, uid 1000, inode 99."""
     return (
         struct.pack("=BBBB", family, state, 3, 0)
         + struct.pack(">HH", 4000, 80)

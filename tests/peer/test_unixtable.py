@@ -1,4 +1,4 @@
-"""The lines of ``/proc/net/unix``."""
+"""The lines of C{/proc/net/unix}."""
 
 from hypothesis import given
 from hypothesis import strategies as st

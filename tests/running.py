@@ -25,14 +25,15 @@ LOGGED = ("-n", "--pidfile=", "--logger=loopbackd.logs.observer")
 """The options of twistd for a daemon that says on standard output what it does."""
 
 
-def until(found: Callable[[], Any], what: str) -> Any:
+def until(found: Callable[[], Any], what: str | Callable[[], str]) -> Any:
     """What is found, once it is; a failure with what is wanted if that takes too long."""
     deadline = time.monotonic() + PATIENCE
     while True:
         it = found()
         if it:
             return it
-        assert time.monotonic() < deadline, f"there is still no {what}"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"there is still no {what if isinstance(what, str) else what()}")
         time.sleep(0.01)
 
 
@@ -80,7 +81,7 @@ class Running:
                 return None
             return matches[-1]
 
-        match: re.Match[str] = until(found, f"{pattern!r} in {self.log!r}")
+        match: re.Match[str] = until(found, lambda: f"{pattern!r} in {self.log!r}")
         return match
 
     def port(self, service: str = "auto", times: int = 1) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class CountingTransport(Protocol):
     """What the table reads from a transport (see L{loopbackd.net.transport})."""
 
+    socket: socket.socket
     bytesReceived: int
     bytesSent: int
     peerFinished: bool
@@ -29,7 +30,6 @@ class CountingTransport(Protocol):
 
     def getHost(self) -> IAddress: ...
     def getPeer(self) -> IAddress: ...
-    def getHandle(self) -> socket.socket: ...
     def loseConnection(self) -> None: ...
     def abortConnection(self) -> None: ...
 
@@ -124,7 +124,10 @@ class Connection:
         """The name of the protocol's class, as spoken now; empty before and after."""
         if self._transport is None:
             return ""
-        return type(self._transport.protocol).__name__
+        protocol = self._transport.protocol
+        while hasattr(protocol, "wrappedProtocol"):
+            protocol = protocol.wrappedProtocol
+        return type(protocol).__name__
 
     @property
     def peer(self) -> PeerIdentity | None:
@@ -134,7 +137,7 @@ class Connection:
         L{None} when the connection ended before anybody asked.
         """
         if self._peer is None and self._transport is not None:
-            self.identified(self._table.identify(self._transport.getHandle()))
+            self.identified(self._table.identify(self._transport.socket))
         return self._peer
 
     def identified(self, peer: PeerIdentity) -> None:

@@ -32,7 +32,12 @@ class LiveService:
                 factory.servedBy(Surroundings(self.name, core, connections))
             except ValueError as error:
                 raise SettingsError(f"service {self.name!r}: {error}") from error
-        factory.doStart()
+        try:
+            factory.doStart()
+        except Exception as error:
+            _log.failure("{service}: its factory failed while it was started.", service=self.name)
+            what = f"{type(error).__name__}: {error}"
+            raise SettingsError(f"service {self.name!r}: its factory failed: {what}") from error
 
     @property
     def name(self) -> str:
@@ -43,5 +48,5 @@ class LiveService:
         """No new connections will come; those that are open go on."""
         try:
             self.prepared.factory.doStop()
-        except Exception:
+        except BaseException:
             _log.failure("{service}: its factory failed while it was stopped.", service=self.name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pwd
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from twisted.internet.interfaces import IProtocolFactory
 
 from loopbackd import logs
@@ -88,7 +90,18 @@ class Prepared:
 
     def isSame(self, other: Prepared) -> bool:
         """Whether replacing one by the other would change nothing."""
-        return self.settings == other.settings and not isFile(self.settings.protocol)
+        return (
+            self.settings == other.settings
+            and self.allowed == other.allowed
+            and not any(isFile(protocol) for protocol in _protocols(self.settings))
+        )
+
+
+def _protocols(settings: ServiceSettings) -> Iterator[str]:
+    """All that are named in a service's settings."""
+    yield settings.protocol
+    for route in msgspec.structs.astuple(settings.routes) if settings.routes else ():
+        yield route.protocol if isinstance(route, Route) else route
 
 
 def _factory(settings: ServiceSettings, directory: Path) -> IProtocolFactory:

@@ -223,7 +223,9 @@ class Loopback(Service):
             if not done.called:
                 done.callback(None)
 
-        self.connections.whenEmpty(finish)
+        # Not at once: the last connection's protocol has not been told that it ended, and the batch
+        # it ended in goes on.
+        self.connections.whenEmpty(lambda: self.core.callLater(0, finish))
         timer = self._reactor.callLater(seconds, finish)
         self._waiting = done
         await done

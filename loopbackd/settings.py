@@ -125,7 +125,7 @@ def read(path: Path) -> Settings:
         names the file, the key, the value and the remedy.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}; give a file you can read") from None
     except UnicodeDecodeError as error:
@@ -139,6 +139,8 @@ def parse(text: str, source: str) -> Settings:
         asked = tomllib.loads(text)
     except ValueError as error:  # also what int() says of a number with thousands of digits
         raise SettingsError(f"{source}: not TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{source}: not TOML for us: it is nested too deeply") from None
     _nameServices(asked)
     return convert(asked, source)
 

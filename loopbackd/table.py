@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from loopbackd.connection import Connection, Connections
@@ -16,16 +17,17 @@ def describe(connections: Connections, now: float) -> Iterator[str]:
 
     @param now: the time, in seconds since the epoch.
     """
+    received: Counter[str] = Counter()
+    sent: Counter[str] = Counter()
+    for connection in connections:
+        received[connection.service] += connection.bytesReceived
+        sent[connection.service] += connection.bytesSent
     for name in connections.services():
         totals = connections.totals(name)
-        received, sent = totals.bytesReceived, totals.bytesSent
-        for connection in connections:
-            if connection.service == name:
-                received += connection.bytesReceived
-                sent += connection.bytesSent
         yield (
             f"{name}: {totals.open} open, {totals.opened} in all, {totals.refused} refused,"
-            f" {received} bytes in, {sent} bytes out"
+            f" {totals.bytesReceived + received[name]} bytes in,"
+            f" {totals.bytesSent + sent[name]} bytes out"
         )
     for number, connection in enumerate(connections):
         if number == MOST_ROWS:

@@ -27,7 +27,8 @@ class Stream:
         self.protocol: Any = None
         self.told: list[str] = []
 
-    def getHandle(self) -> Any:
+    @property
+    def socket(self) -> Any:
         return self
 
     def loseConnection(self) -> None:

@@ -60,7 +60,8 @@ class Stream:
         self.protocol: Any = None
         self.connection: Connection | None = None
 
-    def getHandle(self) -> Any:
+    @property
+    def socket(self) -> Any:
         return self.sock
 
     def abortConnection(self) -> None:

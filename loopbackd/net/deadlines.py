@@ -38,10 +38,21 @@ class Deadlines(Generic[T]):
 
     def start(self, thing: T) -> None:
         """Give a thing its full time, from now; also one that is waiting already."""
+        now = self._clock.seconds()
         self._waiting.pop(thing, None)
-        self._waiting[thing] = self._clock.seconds() + self._length
+        if self._timer is not None and self._timer.getTime() > now + self._length:
+            self._clockWasSetBack(now)
+        self._waiting[thing] = now + self._length
         if self._timer is None and not self._ringing:
             self._timer = self._later(self._length)
+
+    def _clockWasSetBack(self, now: float) -> None:
+        """Nobody has more than their full time left; what is known of the order still holds."""
+        latest = now + self._length
+        for thing, when in self._waiting.items():
+            self._waiting[thing] = min(when, latest)
+        if self._timer is not None:
+            self._timer.reset(self._length)
 
     def stop(self, thing: T) -> None:
         """Forget a thing; also one that was never started."""
@@ -71,7 +82,7 @@ class Deadlines(Generic[T]):
             del self._waiting[thing]
             try:
                 self._due(thing)
-            except Exception:
+            except BaseException:
                 _log.failure("A deadline of {thing} failed.", thing=thing)
         self._ringing = False
         # For the first that is left, which need not be one that was started just now.

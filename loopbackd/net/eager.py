@@ -167,6 +167,8 @@ class EagerWrites:
         """See L{twisted.internet.interfaces.ITCPTransport}."""
         self._eager = False
         super().abortConnection()  # type: ignore[misc]
+        # Whoever looks whether it is being closed need not ask in which way.
+        self.disconnecting = 1
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """L{write} the chunks as one."""
@@ -174,7 +176,7 @@ class EagerWrites:
 
     def loseConnection(self) -> None:
         """
-        Close once everything written has been sent and no producer is registered.
+        Close once everything written has been sent; not while a producer is paused or pulled.
 
         @see: L{twisted.internet.interfaces.ITransport.loseConnection}
         """
@@ -232,8 +234,10 @@ class EagerWrites:
         The peer has finished sending.
 
         A half-closeable protocol is told and decides.  For any other the connection ends, after
-        what it has written or its producer still writes.
+        what it has written and what a producer that waits for its turn still writes.
         """
+        if self._aborting:
+            return
         if not self.peerFinished:
             self.peerFinished = True
             if self.connection is not None:
@@ -262,7 +266,7 @@ class EagerWrites:
             self.connection.ended(reasonOf(reason))
         try:
             super().connectionLost(reason)  # type: ignore[misc]
-        except Exception:
+        except BaseException:
             protocolFailed(self, "connectionLost")
             if hasattr(self, "socket"):
                 # It was the producer that failed, before Twisted closed the socket.

@@ -13,6 +13,7 @@ from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.interfaces import IListeningPort
 
 _BACKLOG = 512
+_LONGEST_PATH = 107
 # How many arguments may come without a name before ``backlog`` would be one of them.
 _BEFORE_BACKLOG = {"tcp": 3, "tcp6": 2, "unix": 3, "ssl": 10}
 
@@ -83,6 +84,16 @@ def parse(text: str) -> Endpoint:
         path = named.get("address", first)
         if not path:
             raise EndpointError(f"endpoint {text!r} has no path; write unix:/path/to.sock")
+        if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH:
+            raise EndpointError(
+                f"endpoint {text!r}: a unix socket's path has at most {_LONGEST_PATH} bytes"
+                " (unix(7)); write a shorter one"
+            )
+        if "\0" in path and (path.rfind("\0") > 0 or named.get("lockfile") != "0"):
+            raise EndpointError(
+                f"endpoint {text!r}: an abstract name begins with its only NUL, and has no lock"
+                " file; add lockfile=0"
+            )
         return Endpoint(text, kind, path=path)
     return Endpoint(text, kind)
 

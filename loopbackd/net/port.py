@@ -123,7 +123,8 @@ class EagerPort:
                 return
             try:
                 self._accepted(sock, address)
-            except Exception:
+            except BaseException:
+                # As in Twisted: not even a SystemExit of one client's may end the listening.
                 _log.failure("{port}: an accepted connection failed and is closed.", port=self)
                 sock.close()
 
@@ -159,7 +160,7 @@ class EagerPort:
                 return
         try:
             protocol = self.factory.buildProtocol(remote)
-        except Exception:
+        except BaseException:
             protocol = None
             _log.failure("{port}: its factory failed; the connection is reset.", port=self)
         if protocol is None:
@@ -169,7 +170,7 @@ class EagerPort:
             return
         try:
             transport = self.transport(sock, protocol, address, self, 0, self.reactor)
-        except Exception as error:
+        except BaseException as error:
             if connection is not None:
                 connection.ended(type(error).__name__)
             raise
@@ -179,7 +180,7 @@ class EagerPort:
             connection.carriedBy(transport)
         try:
             protocol.makeConnection(transport)
-        except Exception:
+        except BaseException:
             protocolFailed(transport, "makeConnection")
             transport.abortConnection()
 

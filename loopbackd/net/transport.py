@@ -59,8 +59,11 @@ class _EagerServer(EagerWrites):
         try:
             if producer is not None:
                 producer.stopProducing()
+        except BaseException:
+            protocolFailed(self, "stopProducing")
+        try:
             protocol.connectionLost(reason)
-        except Exception:
+        except BaseException:
             protocolFailed(self, "connectionLost")
         del self.protocol
 

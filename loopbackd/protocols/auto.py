@@ -6,7 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import main
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    ISSLTransport,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,7 +30,7 @@ UNWRAP = "unwrap"
 """The route of a PROXY header that is read and taken off, after which detection starts again."""
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IHandshakeListener)
 class Auto(Protocol):
     """
     A connection whose protocol is not known yet.
@@ -46,7 +50,12 @@ class Auto(Protocol):
         self._handedOver = False
 
     def connectionMade(self) -> None:
-        """Wait for the client to say something."""
+        """Wait for the client to say something; under TLS, once it can."""
+        if not ISSLTransport.providedBy(self.transport):
+            self.factory.silent.start(self)
+
+    def handshakeCompleted(self) -> None:
+        """See L{IHandshakeListener}."""
         self.factory.silent.start(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -78,7 +87,7 @@ class Auto(Protocol):
         """Call where no transport is looking; what is raised ends this connection, as elsewhere."""
         try:
             call(*args)
-        except Exception:
+        except BaseException:
             protocolFailed(self.transport, "makeConnection")
             self.transport.abortConnection()
 
@@ -157,6 +166,8 @@ class Auto(Protocol):
         self._handedOver = True
         switchProtocol(transport, protocol)
         protocol.makeConnection(transport)
+        if ISSLTransport.providedBy(transport) and IHandshakeListener.providedBy(protocol):
+            protocol.handshakeCompleted()
         connection = connectionOf(transport)
         if connection is not None:
             connection.changed("protocol")

@@ -16,8 +16,10 @@ from typing import Final, cast
 from twisted.internet.interfaces import (
     IConsumer,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     IPullProducer,
     IPushProducer,
+    ISSLTransport,
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol
@@ -26,7 +28,7 @@ from zope.interface import implementer
 from loopbackd.protocols.oneshot import LastWordsFactory, OneShot
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
+@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class Echo(Protocol):
     """
     Sends back what it receives (RFC 862), until the client has closed its side and has it all.
@@ -38,6 +40,15 @@ class Echo(Protocol):
 
     def connectionMade(self) -> None:
         """Let the transport stop the reading while its own buffer is full."""
+        # Under TLS the handshake comes first: it writes and would be paused, and needs to read.
+        if not ISSLTransport.providedBy(self.transport):
+            self._begin()
+
+    def handshakeCompleted(self) -> None:
+        """See L{IHandshakeListener}."""
+        self._begin()
+
+    def _begin(self) -> None:
         # The transport could be its own producer, but one that was told to close while paused
         # would then wait for ever: its resumeProducing does nothing once it is closing.
         cast(IConsumer, self.transport).registerProducer(self, True)

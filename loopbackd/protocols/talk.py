@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -23,6 +23,9 @@ from loopbackd.protocols.oneshot import LastWords, LastWordsFactory
 from loopbackd.table import describe
 
 _log = Logger()
+
+# So many lines are answered, or one table is printed, before others are served.
+_A_TURN = 100
 _HELP = """\
 help      this
 whoami    who you are, as this machine sees it: address, uid, pid, command
@@ -32,7 +35,7 @@ quit      goodbye
 Anything else comes back as it is."""
 
 
-@implementer(IPushProducer)
+@implementer(IHandshakeListener, IPushProducer)
 class Talk(LastWords):
     """
     Says hello, then answers lines until the client is done.
@@ -48,11 +51,21 @@ class Talk(LastWords):
         self._lines = Lines(self.MAX_LENGTH)
         self._full = False
         self._asking = False
+        self._resting = False
+        self._work = 0
         self._ended = False
         self._leaving = False
 
     def connectionMade(self) -> None:
-        """Greet."""
+        """Greet; under TLS when its handshake is done, which it takes reading to do."""
+        if not ISSLTransport.providedBy(self.transport):
+            self._greet()
+
+    def handshakeCompleted(self) -> None:
+        """See L{IHandshakeListener}."""
+        self._greet()
+
+    def _greet(self) -> None:
         self.transport.registerProducer(self, True)
         self._say(f"Hello from {shownAddress(self.transport.getHost())}!")
         self._say("This is loopbackd. Say help, or anything at all.")
@@ -63,6 +76,7 @@ class Talk(LastWords):
             super().dataReceived(data)
         else:
             self._lines.feed(data)
+            self._work = 0
             self._answer()
 
     def readConnectionLost(self) -> None:
@@ -75,7 +89,18 @@ class Talk(LastWords):
 
     def _answer(self) -> None:
         """Answer one line after the other while nothing is in the way."""
-        while not (self._full or self._asking or self._leaving or self.transport.disconnecting):
+        while not (
+            self._full
+            or self._asking
+            or self._resting
+            or self._leaving
+            or self.transport.disconnecting
+        ):
+            if self._work >= _A_TURN and self.within(0, self._rested):
+                # Everybody else gets a turn.
+                self._resting = True
+                self.transport.pauseProducing()
+                return
             try:
                 line = self._lines.next()
             except LineTooLong:
@@ -91,7 +116,13 @@ class Talk(LastWords):
                     return
             self._answerLine(line)
 
+    def _rested(self) -> None:
+        self._resting = False
+        self._work = 0
+        self._goOn()
+
     def _answerLine(self, line: bytes) -> None:
+        self._work += 1
         word, _, rest = line.partition(b" ")
         word = word.lower()
         if word == b"echo":
@@ -119,6 +150,7 @@ class Talk(LastWords):
         if surroundings is None:
             self._say("Nobody keeps a table here.")
             return
+        self._work = _A_TURN
         now = surroundings.reactor.seconds()
         self._say("\n".join(describe(surroundings.connections, now)))
 
@@ -177,7 +209,7 @@ class Talk(LastWords):
         if self.transport.disconnecting:
             # Somebody has closed it, and a transport with a producer would wait for more.
             self.transport.unregisterProducer()
-        elif not self._full and not self._asking:
+        elif not (self._full or self._asking or self._resting):
             self.transport.resumeProducing()
             self._answer()
 

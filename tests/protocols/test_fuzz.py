@@ -160,7 +160,8 @@ class Wire:
     def getHost(self) -> Any:
         return OURS
 
-    def getHandle(self) -> object:
+    @property
+    def socket(self) -> object:
         return self
 
     def write(self, data: bytes) -> None:

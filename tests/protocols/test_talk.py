@@ -45,8 +45,8 @@ class Transport(StringTransport):
     bytesReceived = bytesSent = 0
     peerFinished = False
 
-    def getHandle(self) -> None:
-        """There is no socket; who asks is answered by the table."""
+    # There is none; who asks is answered by the table.
+    socket = None
 
 
 class Conversation:

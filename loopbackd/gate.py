@@ -12,6 +12,7 @@ from loopbackd.connection import Connection, Connections
 from loopbackd.logs import OncePerSecond
 from loopbackd.net.deadlines import Deadlines
 from loopbackd.net.eager import resetAndClose
+from loopbackd.net.endpoint import shown
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.settings import ServiceSettings
 from loopbackd.share import Share
@@ -158,7 +159,7 @@ class Gate:
             _log.warn(
                 "{service}: refused {remote}: {why}{more}",
                 service=self.name,
-                remote=remote or "connections",
+                remote="connections" if remote is None else shown(remote),
                 why=why,
                 more=f" ({untold} more refusals since the last such line)" if untold else "",
             )

@@ -92,7 +92,15 @@ class Listener:
         if len(self.ports) == 1 and self._settings.twin and hasIPv6():
             twin = twinOf(self.endpoint, getattr(self.ports[0].getHost(), "port", 0))
             if twin is not None:
-                self._bind(twin)
+                self._bindTwin(twin)
+
+    def _bindTwin(self, twin: Endpoint) -> None:
+        try:
+            self._bind(twin)
+        except SettingsError as error:
+            raise SettingsError(
+                f"{error}; or do without [::1], where localhost may lead: --no-twin (twin = false)"
+            ) from error
 
     def closeTwin(self) -> None:
         """Give the twin up if the service does not want it any more."""

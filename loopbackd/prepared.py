@@ -144,8 +144,10 @@ def _allowedUids(settings: ServiceSettings) -> frozenset[int] | None:
 
 def refusedAsRemote(settings: ServiceSettings, where: str) -> str:
     """Why a service may not listen where other machines can reach it, and what to do."""
+    isIPv6 = settings.endpoint.startswith("tcp6:")
+    loopback = r"interface=\:\:1 (with its colons escaped)" if isIPv6 else "interface=127.0.0.1"
     return (
         f"service {settings.name!r}: endpoint {settings.endpoint!r} listens on {where}, which other"
-        " machines can reach, and nothing here asks for a password; add"
-        " interface=127.0.0.1, or allow_remote = true if you mean it"
+        f" machines can reach, and nothing here asks for a password; add {loopback}, or"
+        " allow_remote = true (--allow-remote) if you mean it"
     )

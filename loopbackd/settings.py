@@ -69,7 +69,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @ivar first_byte_timeout: seconds until the first byte must have come, where the protocol waits
         for one; 0 for no such deadline.
     @ivar idle_timeout: seconds without a byte in either direction after which a connection is
-        closed, found out within a quarter of that time; 0 for never.
+        reset, found out within a quarter of that time; 0 for never.
     """
 
     name: Name = "main"

@@ -84,11 +84,11 @@ def test_flags_are_for_every_service() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("--protocol ecco", "service 'ecco': there is no protocol 'ecco'; there are auto,"),
+        ("--protocol ecco", "service 'ecco': there is no protocol 'ecco'; did you mean 'echo'?"),
         ("--protocol ./none.py:P", "none.py: No such file"),
         ("--listen tcp:http", "port 'http' is not a number"),
         ("--listen tcp:7007", "which other machines can reach"),
-        ("--serve echo@tcp:7007", "allow_remote = true if you mean it"),
+        ("--serve echo@tcp:7007", "allow_remote = true (--allow-remote) if you mean it"),
         ("--drain=-1", "options: drain = -1.0: expected a number >= 0.0"),
         ("--drain nan", "options: drain = nan"),
         (f"-s echo@{ONE} -s hello@{ONE}", "services 'echo' and 'hello' have the same endpoint"),

@@ -49,7 +49,9 @@ def test_an_endpoint_that_others_can_reach_is_refused(endpoint: str, where: str)
     """The message says why, and both ways out; allow_remote is one of them."""
     message = refusal(endpoint=endpoint)
     assert f"listens on {where}, which other machines can reach" in message
-    assert "add interface=127.0.0.1, or allow_remote = true if you mean it" in message
+    assert "or allow_remote = true (--allow-remote) if you mean it" in message
+    loopback = r"interface=\:\:1" if endpoint.startswith("tcp6") else "interface=127.0.0.1"
+    assert f"add {loopback}" in message
     assert prepared(endpoint=endpoint, allow_remote=True).endpoint.isRemote
 
 

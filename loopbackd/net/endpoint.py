@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 import socket
@@ -14,6 +15,12 @@ from twisted.internet.interfaces import IListeningPort
 
 _BACKLOG = 512
 _LONGEST_PATH = 107
+_ARGUMENTS = {
+    "tcp": ("port", "interface", "backlog"),
+    "tcp6": ("port", "interface", "backlog"),
+    "unix": ("address", "mode", "backlog", "lockfile"),
+    "systemd": ("domain", "index", "name"),
+}
 # How many arguments may come without a name before ``backlog`` would be one of them.
 _BEFORE_BACKLOG = {"tcp": 3, "tcp6": 2, "unix": 3, "ssl": 10}
 
@@ -71,6 +78,12 @@ def parse(text: str) -> Endpoint:
             f"endpoint {text!r} is not complete; write for example tcp:7007:interface=127.0.0.1"
         )
     named = {name: value for name, value in parts[1:] if name}
+    for name in named:
+        known = _ARGUMENTS.get(kind, named.keys())
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise EndpointError(f"endpoint {text!r}: {kind} has no argument {name!r}; {hint}")
     first = next((value for name, value in parts[1:2] if not name), None)
     if kind in ("tcp", "tcp6", "ssl"):
         default = "::" if kind == "tcp6" else ""
@@ -169,7 +182,10 @@ async def listen(reactor: Any, endpoint: Endpoint, factory: Any) -> IListeningPo
         stream = serverFromString(reactor, text)
     except Exception as error:
         what = str(error) or type(error).__name__
-        raise EndpointError(f"endpoint {endpoint.text!r} cannot be used: {what}") from error
+        raise EndpointError(
+            f"endpoint {endpoint.text!r} cannot be used: {what};"
+            " write for example tcp:7007:interface=127.0.0.1"
+        ) from error
     return await stream.listen(factory)  # type: ignore[no-any-return]
 
 

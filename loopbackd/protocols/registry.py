@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import re
@@ -122,10 +123,13 @@ def _installed(protocol: str) -> Any:
     found: dict[str, EntryPoint] = {point.name: point for point in entry_points(group=GROUP)}
     if protocol in found:
         return _loading(found[protocol].load, protocol)
+    if protocol.endswith(".py"):
+        raise ProtocolError(f"protocol {protocol!r}: say what of it is meant: {protocol}:Name")
     names = [*_BUILT_IN, *sorted(found)]
+    near = [f"did you mean {name!r}? " for name in difflib.get_close_matches(protocol, names, 1)]
     raise ProtocolError(
-        f"there is no protocol {protocol!r}; there are {', '.join(names)}; your own is named"
-        " package.module:Name or path/file.py:Name"
+        f"there is no protocol {protocol!r}; {''.join(near)}there are {', '.join(names)}; your own"
+        " is named package.module:Name or path/file.py:Name"
     )
 
 

@@ -18,6 +18,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from loopbackd.net.endpoint import split
+
 _log = Logger()
 
 FIRST_DESCRIPTOR = 3
@@ -165,17 +167,15 @@ def explainSystemd(description: str, environ: Mapping[str, str]) -> str | None:
     C{LISTEN_FDS} out of the environment if they are meant for this process, and leaves
     C{LISTEN_FDNAMES}.
     """
-    kind, *words = re.split(r"(?<!\\):", description)
+    (_, kind), *words = split(description)
     if kind != "systemd":
         return None
-    given: dict[str, str] = {}
     # Twisted takes the options by their places, too.
-    for place, word in zip(("domain", "index", "name"), words, strict=False):
-        option, equals, value = word.partition("=")
-        given.update({option: value} if equals else {place: word})
-    wrong = set(given) - {"domain", "index", "name"}
+    places = ("domain", "index", "name")
+    given = {name or place: value for place, (name, value) in zip(places, words, strict=False)}
+    wrong = set(given) - set(places)
     if wrong or len(words) > 3:
-        return f'"{", ".join(sorted(wrong)) or words[3]}" is no option of a systemd: endpoint'
+        return f'"{", ".join(sorted(wrong)) or words[3][1]}" is no option of a systemd: endpoint'
     if given.get("domain") not in ("INET", "INET6", "UNIX"):
         return "a systemd: endpoint says which family its socket is of: domain=INET, INET6 or UNIX"
     if ("name" in given) == ("index" in given):

@@ -71,7 +71,7 @@ def parse(text: str) -> Endpoint:
 
     @raise EndpointError: a part that every kind of endpoint needs is missing or wrong.
     """
-    parts = _split(text)
+    parts = split(text)
     kind = parts[0][1]
     if (len(parts) < 2 and kind != "stdio") or not kind:
         raise EndpointError(
@@ -120,8 +120,12 @@ def _portNumber(value: str | None, text: str) -> int:
     return int(value)
 
 
-def _split(text: str) -> list[tuple[str, str]]:
-    """The parts between colons as (name, value); a backslash takes the next character as it is."""
+def split(text: str) -> list[tuple[str, str]]:
+    """
+    The parts of an endpoint string between its colons, as (name, value).
+
+    A part without a name has an empty one; a backslash takes the next character as it is.
+    """
     parts: list[tuple[str, str]] = []
     name, value = "", ""
     characters = iter(text)
@@ -172,7 +176,7 @@ async def listen(reactor: Any, endpoint: Endpoint, factory: Any) -> IListeningPo
     @raise CannotListenError: it cannot be bound.
     """
     text = endpoint.text
-    parts = _split(text)
+    parts = split(text)
     unnamed = sum(1 for name, _ in parts if not name)
     most = _BEFORE_BACKLOG.get(endpoint.kind, 0)
     if unnamed <= most and all(name != "backlog" for name, _ in parts):

@@ -50,9 +50,8 @@ class BatchReactor(PlainReactor):
         self.fileno = self._epoll.fileno
         self._selectables: dict[int, Any] = {}
         self._wanted: dict[int, int] = {}
-        self._known: dict[int, int] = {}
-        self._unsettled: set[int] = set()
-        self._fresh: set[int] = set()
+        # What the kernel knows of those of whom it does not know what is wanted.
+        self._unsettled: dict[int, int] = {}
         self._later: list[Callable[[], object]] = []
         self._inBatch = False
         self._unpollable: dict[Any, int] = {}
@@ -86,14 +85,13 @@ class BatchReactor(PlainReactor):
             # New, or the number of a descriptor that was closed without being removed.
             self._selectables[fd] = selectable
             self._wanted[fd] = 0
-            self._known.pop(fd, None)
-            if self._inBatch:
-                self._fresh.add(fd)
-        if self._wanted[fd] & flag:
+            self._unsettled[fd] = 0
+        wanted = self._wanted[fd]
+        if wanted & flag:
             return
-        self._wanted[fd] |= flag
+        self._unsettled.setdefault(fd, wanted)
+        self._wanted[fd] = wanted | flag
         if self._inBatch:
-            self._unsettled.add(fd)
             return
         try:
             self._settle(fd)
@@ -109,13 +107,13 @@ class BatchReactor(PlainReactor):
             if self._unpollable:
                 self._removeUnpollable(selectable, flag)
             return
-        wanted = self._wanted[fd] & ~flag
-        if wanted == self._wanted[fd]:
+        before = self._wanted[fd]
+        wanted = before & ~flag
+        if wanted == before:
             return
+        self._unsettled.setdefault(fd, before)
         self._wanted[fd] = wanted
-        if wanted and self._inBatch:
-            self._unsettled.add(fd)
-        else:
+        if not (wanted and self._inBatch):
             self._settle(fd)
 
     def _formerNumber(self, selectable: Any) -> int:
@@ -124,35 +122,36 @@ class BatchReactor(PlainReactor):
 
     def _settle(self, fd: int) -> None:
         """Tell the kernel what is wanted of a descriptor."""
-        wanted = self._wanted.get(fd, 0)
-        known = self._known.get(fd, 0)
+        wanted = self._wanted[fd]
         if not wanted:
             self._forget(fd)
-        elif not known:
+            return
+        known = self._unsettled.pop(fd, wanted)
+        if not known:
             self._register(fd, wanted)
         elif wanted != known:
             self._epoll.modify(fd, wanted)
-            self._known[fd] = wanted
 
     def _register(self, fd: int, wanted: int) -> None:
         try:
             self._epoll.register(fd, wanted)
         except PermissionError:
             # A plain file: epoll(7) cannot watch it; the real reactor knows what to do.
+            self._unsettled[fd] = 0
             self._addUnpollable(self._selectables[fd], wanted)
             self._forget(fd)
             return
-        self._known[fd] = wanted
-        self._fresh.discard(fd)
+        except BaseException:
+            self._unsettled[fd] = 0
+            raise
         if not self._listed:
             self._listed = True
             self._reactor.addReader(self)
 
     def _forget(self, fd: int) -> None:
-        del self._selectables[fd], self._wanted[fd]
-        self._unsettled.discard(fd)
-        self._fresh.discard(fd)
-        if self._known.pop(fd, 0):
+        wanted = self._wanted.pop(fd)
+        del self._selectables[fd]
+        if self._unsettled.pop(fd, wanted):
             try:
                 self._epoll.unregister(fd)
             except OSError as problem:
@@ -208,11 +207,11 @@ class BatchReactor(PlainReactor):
     def _serve(self, events: list[tuple[int, int]]) -> None:
         self._inBatch = True
         selectables = self._selectables
-        fresh = self._fresh
+        unsettled = self._unsettled
         for fd, event in events:
-            # Not there: closed earlier in this batch.  Fresh: so was the descriptor this event is
-            # about, and its number is in use again by one the kernel does not know yet.
-            if fd not in selectables or (fresh and fd in fresh):
+            # Not there: closed earlier in this batch.  The kernel knows nothing of it: so was the
+            # descriptor this event is about, and its number is in use again.
+            if fd not in selectables or (unsettled and unsettled.get(fd) == 0):
                 continue
             selectable = selectables[fd]
             reading = True
@@ -231,8 +230,8 @@ class BatchReactor(PlainReactor):
             later, self._later = self._later, []
             for call in later:
                 self._run(call)
-        while self._unsettled:
-            fd = self._unsettled.pop()
+        while unsettled:
+            fd = next(iter(unsettled))
             try:
                 self._settle(fd)
             except (OSError, ValueError):

@@ -28,6 +28,8 @@ class CountingTransport(Protocol):
     disconnecting: bool | int
     protocol: Any
 
+    @property
+    def hasUnsent(self) -> bool: ...
     def getHost(self) -> IAddress: ...
     def getPeer(self) -> IAddress: ...
     def loseConnection(self) -> None: ...
@@ -107,6 +109,11 @@ class Connection:
     def bytesSent(self) -> int:
         """How many bytes the kernel took for the peer (downstream)."""
         return self._sent if self._transport is None else self._transport.bytesSent
+
+    @property
+    def hasUnsent(self) -> bool:
+        """Whether something that was written waits until the kernel takes it."""
+        return self._transport is not None and self._transport.hasUnsent
 
     @property
     def state(self) -> str:

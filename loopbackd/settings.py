@@ -44,7 +44,7 @@ class Routes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     tls: str | Route = "refuse"
-    http: str | Route = "page"
+    http: str | Route = "http"
     http2: str | Route = "refuse"
     proxy: str | Route = "unwrap"
     other: str | Route = "echo"

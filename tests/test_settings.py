@@ -149,7 +149,7 @@ def test_a_free_name_is_free_and_fits(protocol: str, taken: set[Any]) -> None:
         ("[[service]]\nallow_uids = 5", "allow_uids = 5: expected a list, got a whole number"),
         ("[[service]]\nroutes = 5", "routes = 5: expected a table, got a whole number"),
         (
-            "[[service]]\nroutes = { htp = 'page' }",
+            "[[service]]\nroutes = { htp = 'http' }",
             "routes: unknown key 'htp'; did you mean 'http'?",
         ),
         (
@@ -157,7 +157,7 @@ def test_a_free_name_is_free_and_fits(protocol: str, taken: set[Any]) -> None:
             "routes: http = 5: expected the name of a protocol or a table, got a whole number",
         ),
         (
-            "[[service]]\nroutes = { http = { protocol = 'page', option = {} } }",
+            "[[service]]\nroutes = { http = { protocol = 'http', option = {} } }",
             "routes: http: unknown key 'option'; did you mean 'options'?",
         ),
         (

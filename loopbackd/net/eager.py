@@ -137,6 +137,11 @@ class EagerWrites:
         else:
             self._queue(bytes(data))
 
+    @property
+    def hasUnsent(self) -> bool:
+        """Whether something that was written waits until the kernel takes it."""
+        return not self._mayPass()
+
     def _mayPass(self) -> bool:
         """Whether a write can overtake nothing."""
         return not (self._tempDataLen or self.dataBuffer)

@@ -1,19 +1,15 @@
 """
-Services that answer once and close: how the answer survives a client that spoke first.
+Services that answer once and close; the answer survives a client that spoke first.
 
-A kernel that closes a socket with unread input answers with a reset instead of an end (RFC 1122
-section 4.2.2.13), and a client that is still sending then fails before it reads. So where input is
-waiting, L{LastWords} closes only its own side, reads away what comes and leaves when the client
-does. Nobody else waits: a client that sent nothing sees the connection closed at once. If it starts
-to send after that, its sends fail as they do with any server that has left; the answer came before.
+Nobody waits for that who need not: a client that sent nothing sees the connection closed at once.
+If it starts to send after that, its sends fail as they do with any server that has left; the answer
+came before. The reason is in L{loopbackd.net.linger}.
 """
 
 from __future__ import annotations
 
-import fcntl
-import termios
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -21,19 +17,12 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ISSLTransport,
     ITCPTransport,
-    ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-LINGER: Final = 2.0
-"""Seconds a client that spoke first has to read the answer and close."""
-
-LINGER_BYTES: Final = 1 << 20
-"""How much it may still send before it is cut off, unless a protocol expects more."""
-
-_NOTHING: Final = bytes(4)
+from loopbackd.net.linger import LINGER, LINGER_BYTES, hasUnreadInput
 
 
 @implementer(IHalfCloseableProtocol)
@@ -130,16 +119,3 @@ class LastWordsFactory(Factory):
 
     noisy = False
     clock: IReactorTime | None = None
-
-
-def hasUnreadInput(transport: ITransport) -> bool:
-    """
-    Whether closing the transport now would make the kernel reset it; one ioctl_tty(2) FIONREAD.
-
-    False where there is no socket to ask. An end of file alone is not input.
-    """
-    try:
-        handle = transport.getHandle()  # type: ignore[attr-defined]
-        return fcntl.ioctl(handle, termios.FIONREAD, _NOTHING) != _NOTHING
-    except (AttributeError, OSError, TypeError, ValueError):
-        return False

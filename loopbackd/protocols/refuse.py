@@ -8,8 +8,9 @@ from typing import Any
 from twisted.logger import Logger
 
 from loopbackd.connection import connectionOf
+from loopbackd.net.linger import LINGER
 from loopbackd.protocols.detect import Detector, Kind
-from loopbackd.protocols.oneshot import LINGER, LastWords, LastWordsFactory
+from loopbackd.protocols.oneshot import LastWords, LastWordsFactory
 
 _log = Logger()
 _NAMES = {Kind.TLS: "TLS", Kind.HTTP: "HTTP", Kind.HTTP2: "HTTP/2", Kind.PROXY: "a PROXY header"}

@@ -43,7 +43,7 @@ BUILT_IN = [one.name for one in known() if one.origin == "loopbackd"]
 
 # auto a second time, with every route somewhere else.
 ELSEWHERE = Routes(
-    tls="talk", http="talk", http2="discard", proxy="page", other="talk", silent="chargen"
+    tls="talk", http="talk", http2="discard", proxy="hello", other="talk", silent="chargen"
 )
 SERVICES = tuple(
     [ServiceSettings(name=name, endpoint=FREE, protocol=name, twin=False) for name in BUILT_IN]

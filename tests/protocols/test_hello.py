@@ -21,9 +21,10 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 from zope.interface.verify import verifyObject
 
+from loopbackd.net.linger import LINGER, LINGER_BYTES, hasUnreadInput
 from loopbackd.protocols.classic import DaytimeFactory, QotdFactory, TimeFactory
 from loopbackd.protocols.hello import HelloFactory, shownAddress
-from loopbackd.protocols.oneshot import LINGER, LINGER_BYTES, LastWordsFactory, hasUnreadInput
+from loopbackd.protocols.oneshot import LastWordsFactory
 
 OURS = IPv4Address("TCP", "127.0.0.1", 62893)
 

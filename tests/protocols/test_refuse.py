@@ -21,7 +21,7 @@ from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from loopbackd.protocols.oneshot import LINGER, LINGER_BYTES
+from loopbackd.net.linger import LINGER, LINGER_BYTES
 from loopbackd.protocols.refuse import RefuseFactory
 from loopbackd.testing import addressOf, converse, serving
 

@@ -1,0 +1,104 @@
+"""Bodies of requests on their way to a handler: whole, or in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from loopbackd.http.messages import HTTPError, Request
+from loopbackd.http.parsing import RequestParser
+from loopbackd.http.routes import Found
+
+
+class Whole:
+    """
+    Collects a body.
+
+    @param limit: how many bytes it may have.
+    @ivar found: who is called with it.
+    """
+
+    __slots__ = ("_limit", "_parts", "_size", "found")
+
+    def __init__(self, found: Found, limit: int) -> None:
+        self.found = found
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def take(self, request: Request, parser: RequestParser) -> bool:
+        """
+        Take what has come.
+
+        @return: whether that is all, and stands in C{request.body} now.
+        @raise HTTPError: it is too long (413), or no body.
+        """
+        if request.head.length is not None and request.head.length > self._limit:
+            raise self._tooLong()
+        while piece := parser.body():
+            self._size += len(piece)
+            if self._size > self._limit:
+                raise self._tooLong()
+            self._parts.append(piece)
+        if not parser.bodyDone:
+            return False
+        request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        if request.head.length is None:
+            request.trailers = parser.trailers
+        return True
+
+    def _tooLong(self) -> HTTPError:
+        return HTTPError(413, f"a body may have {self._limit} bytes here")
+
+
+class Source(Protocol):
+    """Where L{Pieces} come from."""
+
+    def wantsBody(self) -> None: ...
+
+    def nextPiece(self) -> bytes | None: ...
+
+
+class Pieces(AsyncIterator[bytes]):
+    """
+    A body as it comes; who is slow to ask for it slows the client down.
+
+    An L{HTTPError} is raised where the rest cannot be had.
+    """
+
+    __slots__ = ("_error", "_source", "_waiting")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._waiting: Deferred[None] | None = None
+        self._error: HTTPError | None = None
+
+    async def __anext__(self) -> bytes:
+        while True:
+            if self._error is not None:
+                raise self._error
+            piece = self._source.nextPiece()
+            if piece:
+                return piece
+            if piece is None:
+                raise StopAsyncIteration
+            self._source.wantsBody()
+            self._waiting = Deferred()
+            await self._waiting
+
+    def wake(self) -> None:
+        """There is something new to see."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def fail(self, error: HTTPError) -> None:
+        """The rest will not come."""
+        self._error = error
+        self.wake()
+
+    def end(self) -> None:
+        """Nobody will wait any longer."""
+        self._waiting = None

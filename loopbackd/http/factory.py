@@ -1,0 +1,66 @@
+"""What the HTTP connections of a service share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from loopbackd.http.head import Limits
+from loopbackd.http.patience import TICK, Patience
+from loopbackd.http.routes import Site
+from loopbackd.http.serving import HTTP
+from loopbackd.http.writing import DateLine
+from loopbackd.iloopbackd import IServedFactory, Surroundings
+from loopbackd.net.deadlines import Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """
+    How much there may be.
+
+    @ivar body: bytes of a body that a handler takes whole.
+    """
+
+    body: int = 16 << 20
+
+
+@implementer(IServedFactory)
+class HTTPFactory(Factory):
+    """
+    Builds the L{HTTP} connections of one site.
+
+    @param site: answers the requests.
+    """
+
+    noisy = False
+    clock: Any
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        limits: Limits | None = None,
+        bounds: Bounds | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.site = site
+        self.limits = limits or Limits()
+        self.bounds = bounds or Bounds()
+        self.patience = patience or Patience()
+
+    def servedBy(self, surroundings: Surroundings) -> None:
+        """See L{IServedFactory}."""
+        clock = self.clock = surroundings.reactor
+        self.date = DateLine(clock.seconds)
+        self.idle = Deadlines[HTTP](clock, self.patience.idle, HTTP.isIdle)
+        self.head = Deadlines[HTTP](clock, self.patience.head, HTTP.headIsLate)
+        self.watch = Deadlines[HTTP](clock, TICK, HTTP.look)
+
+    def buildProtocol(self, addr: IAddress | None) -> HTTP:
+        """One connection."""
+        return HTTP(self)

@@ -1,0 +1,92 @@
+"""From answers to bytes (RFC 9112 sections 4 to 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Final
+
+from loopbackd.http.fields import encoded
+from loopbackd.http.messages import FieldPairs, Response, reasonFor
+
+SERVER: Final = b"Server: loopbackd\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_statusLines: dict[tuple[int, str | None], bytes] = {}
+_MOST_STATUS_LINES: Final = 4096
+
+
+def statusLine(status: int, reason: str | None) -> bytes:
+    """The first line of an answer; without a reason the one that goes with the status."""
+    line = _statusLines.get((status, reason))
+    if line is None:
+        phrase = encoded(reasonFor(status) if reason is None else reason)
+        line = b"HTTP/1.1 %d %b\r\n" % (status, phrase)
+        if line.count(b"\n") != 1 or line.count(b"\r") != 1:
+            raise ValueError(f"a reason cannot have line ends: {reason!r}")
+        if len(_statusLines) < _MOST_STATUS_LINES:
+            _statusLines[status, reason] = line
+    return line
+
+
+def fieldLines(fields: FieldPairs) -> bytes:
+    """
+    Fields, a line each.
+
+    @raise ValueError: one of them has a line end, and would be more than one.
+    """
+    text = ""
+    for name, value in fields:
+        if type(name) is not str:
+            name = name.decode("latin-1")  # type: ignore[union-attr]
+        if type(value) is not str:
+            value = value.decode("latin-1")  # type: ignore[union-attr]
+        text += f"{name}: {value}\r\n"
+    lines = encoded(text)
+    if lines.count(b"\n") != len(fields) or lines.count(b"\r") != len(fields) or b"\0" in lines:
+        raise ValueError(f"a field cannot have line ends: {fields!r}")
+    return lines
+
+
+class DateLine:
+    """The C{Date} field, made anew each second (RFC 9110 section 6.6.1)."""
+
+    __slots__ = ("_line", "_second", "_seconds")
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._second = -1
+        self._line = b""
+
+    def __call__(self) -> bytes:
+        second = int(self._seconds())
+        if second != self._second:
+            self._second = second
+            self._line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
+        return self._line
+
+
+def hasNoBody(status: int) -> bool:
+    """Whether an answer with this status ends with its head (RFC 9110 section 6.4.1)."""
+    return status < 200 or status in (204, 304)
+
+
+def headOf(answer: Response, date: bytes, framing: bytes, connection: bytes) -> bytes:
+    """
+    The head of an answer.
+
+    @param framing: the field that says how the body is delimited, or nothing.
+    @param connection: the C{Connection} field, or nothing.
+    @raise ValueError: it would be something else than one head.
+    """
+    return b"".join(
+        (
+            statusLine(answer.status, answer.reason),
+            date,
+            SERVER,
+            fieldLines(answer.fields),
+            framing,
+            connection,
+            b"\r\n",
+        )
+    )

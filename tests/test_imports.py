@@ -45,6 +45,8 @@ READING_ORDER = [
     "loopbackd.http.bodies",
     "loopbackd.http.writing",
     "loopbackd.http.sending",
+    "loopbackd.http.lifetime",
+    "loopbackd.http.receiving",
     "loopbackd.http.serving",
     "loopbackd.http.factory",
     "loopbackd.protocols",

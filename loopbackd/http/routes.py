@@ -79,7 +79,6 @@ class Endpoint:
     methods: tuple[str, ...]
     handler: Handler
     takes: Takes
-    isCoroutine: bool
     variables: tuple[Parameter, ...]
     options: tuple[Parameter, ...]
     group: str
@@ -208,7 +207,6 @@ class Routes:
                 tuple(methods),
                 handler,
                 takes,
-                inspect.iscoroutinefunction(handler),
                 variables,
                 options,
                 group,
@@ -294,7 +292,7 @@ class Routes:
         def options(request: Request) -> Response:
             return self._options(request, allowed)
 
-        return Endpoint("*", ("OPTIONS",), options, Takes.NOTHING, False, (), (), "", None, {}, ())
+        return Endpoint("*", ("OPTIONS",), options, Takes.NOTHING, (), (), "", None, {}, ())
 
 
 def _plainOptions(request: Request, allowed: str) -> Response:

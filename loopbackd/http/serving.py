@@ -11,80 +11,41 @@ from collections.abc import Awaitable
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import (
-    IHalfCloseableProtocol,
-    IPushProducer,
-    ISSLTransport,
-    ITransport,
-)
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import deferLater
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from loopbackd.connection import Connection, connectionOf
-from loopbackd.http.bodies import Pieces, Whole
+from loopbackd.connection import connectionOf
 from loopbackd.http.head import Head
 from loopbackd.http.messages import (
     Answer,
     ByHand,
-    FieldPairs,
     HTTPError,
     Request,
     Response,
     SwitchProtocols,
 )
 from loopbackd.http.parsing import RequestParser
-from loopbackd.http.patience import Pace
-from loopbackd.http.routes import Found, Takes, plainly
+from loopbackd.http.receiving import MOST_AT_ONCE, Receiving
+from loopbackd.http.routes import Found, plainly
 from loopbackd.http.sending import Hand, stream
-from loopbackd.http.writing import CONTINUE, fieldLines, hasNoBody, headOf, statusLine
-from loopbackd.net.linger import LINGER, LINGER_BYTES, hasUnreadInput
+from loopbackd.http.writing import fieldLines, hasNoBody, headOf, statusLine
 from loopbackd.net.transport import switchProtocol
 
 _log = Logger()
-
-_MOST_AHEAD: Final = 1 << 16
-"""Bytes of later requests that wait here before the kernel has to keep them."""
-
-_MOST_AT_ONCE: Final = 64
-"""Requests of one connection that are answered before others have their turn."""
 
 _WORTH_READING: Final = 1 << 18
 """Bytes of an unwanted body that are read away so that the connection can go on."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
-class HTTP(Protocol):
-    """
-    One connection.
+class HTTP(Receiving):
+    """One connection."""
 
-    @ivar requests: how many requests there were on it.
-    @ivar isTLS: whether they came encrypted.
-    """
-
-    transport: Any
-    factory: Any
-    isTLS = False
-    requests = 0
-
-    _current: Request | None = None
-    _whole: Whole | None = None
-    _pieces: Pieces | None = None
     _work: Deferred[None] | None = None
-    _pace: Pace | None = None
-    _later: Any = None
-    _isFull = False
-    _isHeld = False
-    _isAdvancing = False
-    _isEnding = False
-    _hasHead = False
-    _hasEnded = False
-    _sawEnd = False
-    _owesContinue = False
-    _linger = 0
-    _discarded = 0
+    _turns = 0
 
     def __init__(self, factory: Any) -> None:
         self.factory = factory
@@ -93,192 +54,24 @@ class HTTP(Protocol):
 
     def connectionMade(self) -> None:
         """Wait for the first request."""
-        self.isTLS = ISSLTransport.providedBy(self.transport)
-        self.transport.registerProducer(self, True)
-        self.factory.idle.start(self)
-
-    # What a request can ask of its connection (see L{loopbackd.http.messages.Surface}).
-
-    @property
-    def connection(self) -> Connection | None:
-        """The facts about this connection, where it came through a service."""
-        return connectionOf(self.transport)
-
-    def seconds(self) -> float:
-        """The time."""
-        now: float = self.factory.clock.seconds()
-        return now
-
-    def sleep(self, seconds: float) -> Awaitable[None]:
-        """Wait; ends with the connection."""
-        return deferLater(self.factory.clock, max(0.0, seconds), lambda: None)
-
-    def interim(self, status: int, fields: FieldPairs) -> None:
-        """Send an answer before the answer (RFC 9110 section 15.2); HTTP/1.0 has none."""
-        if self._current is not None and self._current.head.minor:
-            self.transport.write(statusLine(status, None) + fieldLines(fields) + b"\r\n")
+        self._begins()
 
     async def drained(self) -> None:
-        """Wait until the client has taken what was written, but for a little."""
-        if self._isFull:
+        """
+        Wait until the client has taken what was written, but for a little.
+
+        Once in a while others have their turn even where it takes all at once; and where the
+        connection is closing, its end is all there is to wait for.
+        """
+        if self._isFull or self.transport.disconnecting:
             waiting: Deferred[None] = Deferred()
             self._drained.append(waiting)
             await waiting
-
-    # What comes.
-
-    def dataReceived(self, data: bytes) -> None:
-        """More of the stream of requests."""
-        if self._isEnding:
-            self._discarded += len(data)
-            if self._discarded > LINGER_BYTES:
-                self.transport.abortConnection()
-            return
-        self._parser.feed(data)
-        if self._current is None:
-            self._advance()
-        elif self._whole is not None:
-            self._collect(self._whole)
-        elif self._pieces is not None:
-            self._pieces.wake()
-        if len(self._parser) > _MOST_AHEAD and not (self._isHeld or self._isEnding):
-            self._isHeld = True
-            self.transport.pauseProducing()
-
-    def _advance(self) -> None:
-        """Answer what is there, until something must be waited for."""
-        if self._isAdvancing:
-            return
-        self._isAdvancing = True
-        self._later = None
-        parser = self._parser
-        turns = 0
-        try:
-            while self._current is None and not (self._isFull or self._isEnding):
-                if not parser.bodyDone and not self._readAway():
-                    break
-                turns += 1
-                if turns > _MOST_AT_ONCE:
-                    self._later = self.factory.clock.callLater(0, self._advance)
-                    break
-                head = parser.head()
-                if head is None:
-                    self._waitForHead()
-                    break
-                self._begin(head)
-        except HTTPError as error:
-            self._refuse(error)
-        finally:
-            self._isAdvancing = False
-        if self._isHeld and len(parser) <= _MOST_AHEAD and not self._isEnding:
-            self._isHeld = False
-            self.transport.resumeProducing()
-
-    def _waitForHead(self) -> None:
-        if len(self._parser):
-            if self._sawEnd:
-                raise HTTPError(400, "the connection ended within a request's head")
-            if not self._hasHead:
-                self._hasHead = True
-                self.factory.idle.stop(self)
-                self.factory.head.start(self)
-        elif self._sawEnd:
-            self._end()
-
-    def _begin(self, head: Head) -> None:
-        """A request is there, as far as its head."""
-        if self._hasHead:
-            self._hasHead = False
-            self.factory.head.stop(self)
-        self.requests += 1
-        request = self._current = Request(head, self)
-        try:
-            found = self.factory.site.find(request)
-        except HTTPError as error:
-            self._answer(request, self._failed(request, error))
-            return
-        except Exception:
-            self._answer(request, self._broke(request))
-            return
-        takes = found.endpoint.takes
-        if head.length == 0 or takes is Takes.NOTHING:
-            if takes is Takes.PIECES:
-                request.pieces = Pieces(self)
-            self._call(request, found)
-            return
-        self.factory.idle.stop(self)
-        self._owesContinue = head.expectsContinue
-        if takes is Takes.PIECES:
-            self._pieces = Pieces(self)
-            request.pieces = self._pieces
-            self._call(request, found)
-            return
-        self._whole = Whole(found, self.factory.bounds.body)
-        self._collect(self._whole)
-
-    def _collect(self, whole: Whole) -> None:
-        """More of a body that the handler wants whole."""
-        request = self._current
-        assert request is not None
-        try:
-            if not whole.take(request, self._parser):
-                if self._sawEnd:
-                    raise HTTPError(400, "the connection ended within a request's body")
-                self.wantsBody()
-                return
-        except HTTPError as error:
-            self._whole = None
-            self._watchNoMore()
-            self._answer(request, self._failed(request, error))
-            self._advance()
-            return
-        self._whole = None
-        self._watchNoMore()
-        self._call(request, whole.found)
-        self._advance()
-
-    def wantsBody(self) -> None:
-        """Somebody waits for more of the body: have the client send it, in its time."""
-        if self._owesContinue:
-            self._owesContinue = False
-            self.transport.write(CONTINUE)
-        if self._pace is None:
-            self._watch(self.factory.patience.body, self._received())
-        if self._isHeld:
-            self._isHeld = False
-            self.transport.resumeProducing()
-
-    def nextPiece(self) -> bytes | None:
-        """
-        For L{Pieces}: what has come of the body; L{None} at its end.
-
-        @raise HTTPError: no more of it can be read.
-        """
-        piece = self._parser.body()
-        if not piece:
-            if self._parser.bodyDone:
-                self._watchNoMore()
-                self._pieces = None
-                if self._current is not None and self._current.head.length is None:
-                    self._current.trailers = self._parser.trailers
-                return None
-            if self._sawEnd:
-                raise HTTPError(400, "the connection ended within a request's body")
-        return piece
-
-    def _readAway(self) -> bool:
-        """Go behind the body of a request that was answered; whether that was possible."""
-        parser = self._parser
-        while parser.body():
-            pass
-        if not parser.bodyDone:
-            if self._sawEnd:
-                self._end()
-            elif self._pace is None:
-                self._watch(self.factory.patience.body, self._received())
-            return False
-        self._watchNoMore()
-        return True
+        else:
+            self._turns += 1
+            if self._turns >= MOST_AT_ONCE:
+                self._turns = 0
+                await self.sleep(0)
 
     # What goes.
 
@@ -289,12 +82,10 @@ class HTTP(Protocol):
             answer = self._failed(request, error)
         except Exception:
             answer = self._broke(request)
-        if found.endpoint.isCoroutine and not isinstance(
-            answer, Response | ByHand | SwitchProtocols
-        ):
-            self._working(self._waited(request, answer))
+        if isinstance(answer, Response | ByHand | SwitchProtocols):
+            self._answer(request, answer)
         else:
-            self._answer(request, answer)  # type: ignore[arg-type]
+            self._working(self._waited(request, answer))
 
     async def _waited(self, request: Request, coming: Awaitable[Answer]) -> None:
         try:
@@ -350,7 +141,7 @@ class HTTP(Protocol):
             framing = b"Content-Length: %d\r\n" % len(body)
             if head.method == "HEAD":
                 body = b""
-        keep = self._mayGoOn(head)
+        keep = self._mayGoOn(head, answer.status)
         data = headOf(answer, self.factory.date(), framing, self.connectionField(head, keep))
         self.transport.write(data + body if body else data)
         self._done(keep)
@@ -361,9 +152,9 @@ class HTTP(Protocol):
             return b"Connection: close\r\n"
         return b"" if head.minor else b"Connection: keep-alive\r\n"
 
-    def _mayGoOn(self, head: Head) -> bool:
+    def _mayGoOn(self, head: Head, status: int) -> bool:
         """Whether the connection can be used after this answer."""
-        if not head.keepAlive:
+        if not head.keepAlive or status < 200:
             return False
         parser = self._parser
         if not parser.bodyDone:
@@ -381,7 +172,7 @@ class HTTP(Protocol):
         return not (self._sawEnd and not len(parser))
 
     async def _streamed(self, request: Request, answer: Response) -> None:
-        keep = self._mayGoOn(request.head)
+        keep = self._mayGoOn(request.head, answer.status)
         framed = await stream(self, request, answer, keep)
         self._done(keep and framed)
 
@@ -407,8 +198,7 @@ class HTTP(Protocol):
         connection = connectionOf(transport)
         if connection is not None:
             connection.changed("protocol")
-        if self._isHeld:
-            transport.resumeProducing()
+        self._resumeReading()
         if rest and not transport.disconnecting:
             answer.protocol.dataReceived(rest)
         if self._sawEnd and IHalfCloseableProtocol.providedBy(answer.protocol):
@@ -464,36 +254,6 @@ class HTTP(Protocol):
 
     # How it ends.
 
-    def _end(self) -> None:
-        """Close once all is sent; where the client may be sending still, let it finish first."""
-        if self._isEnding:
-            return
-        self._isEnding = True
-        self._stopWaiting()
-        self.transport.unregisterProducer()
-        expectsMore = not self._parser.bodyDone or len(self._parser) > 0
-        mayLinger = not self._sawEnd and not self.isTLS
-        if mayLinger and (expectsMore or hasUnreadInput(self.transport)):
-            self.transport.loseWriteConnection()
-            if self._isHeld:
-                self.transport.resumeProducing()
-        else:
-            self.transport.loseConnection()
-        if not self._hasEnded:
-            self._watch(self.factory.patience.sending, self._sent())
-
-    def readConnectionLost(self) -> None:
-        """The client has sent all it will; what it asked for is still answered."""
-        self._sawEnd = True
-        if self._isEnding:
-            self.transport.loseConnection()
-        elif self._whole is not None:
-            self._collect(self._whole)
-        elif self._pieces is not None:
-            self._pieces.wake()
-        elif self._current is None:
-            self._advance()
-
     def writeConnectionLost(self) -> None:
         """Our side is closed; the client's end comes next."""
 
@@ -508,16 +268,6 @@ class HTTP(Protocol):
         if self._work is not None:
             self._work.cancel()
         self._current = self._whole = self._pieces = self._work = None
-
-    def _stopWaiting(self) -> None:
-        factory = self.factory
-        factory.idle.stop(self)
-        if self._hasHead:
-            factory.head.stop(self)
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
-        self._watchNoMore()
 
     def pauseProducing(self) -> None:
         """The client does not take what was written: write no more, and ask no more of it."""
@@ -539,84 +289,3 @@ class HTTP(Protocol):
 
     def stopProducing(self) -> None:
         """L{connectionLost} comes next."""
-
-    # Whose time is up.
-
-    def _received(self) -> int:
-        connection = self.connection
-        return 0 if connection is None else connection.bytesReceived
-
-    def _sent(self) -> int:
-        connection = self.connection
-        return 0 if connection is None else connection.bytesSent
-
-    def _watch(self, allowance: float, count: int) -> None:
-        self._pace = Pace(self.seconds(), count, allowance, self.factory.patience.rate)
-        self.factory.watch.start(self)
-
-    def _watchNoMore(self) -> None:
-        if self._pace is not None:
-            self._pace = None
-            self.factory.watch.stop(self)
-
-    def isIdle(self) -> None:
-        """No request came in time."""
-        connection = self.connection
-        if connection is not None and connection.hasUnsent:
-            self.transport.abortConnection()
-        else:
-            self._end()
-
-    def headIsLate(self) -> None:
-        """A head was begun and not ended in time."""
-        self._hasHead = False
-        self._refuse(HTTPError(408, "the request's head did not end in time"))
-
-    def look(self) -> None:
-        """Somebody waits for this client: is it fast enough?"""
-        pace = self._pace
-        if pace is None:
-            return
-        if self._isEnding:
-            self._lookAtEnd(pace)
-        elif self._isFull:
-            if pace.isTooSlow(self.seconds(), self._sent()):
-                _log.info("{connection}: did not take its answer.", connection=self.connection)
-                self.transport.abortConnection()
-                return
-            self.factory.watch.start(self)
-        elif pace.isTooSlow(self.seconds(), self._received()):
-            self._bodyIsLate()
-        else:
-            self.factory.watch.start(self)
-
-    def _lookAtEnd(self, pace: Pace) -> None:
-        connection = self.connection
-        if connection is not None and connection.hasUnsent:
-            if pace.isTooSlow(self.seconds(), self._sent()):
-                self.transport.abortConnection()
-                return
-            self._linger = 0
-        else:
-            self._linger += 1
-            if self._linger > LINGER:
-                self.transport.abortConnection()
-                return
-        self.factory.watch.start(self)
-
-    def _bodyIsLate(self) -> None:
-        self._watchNoMore()
-        error = HTTPError(408, "the request's body came too slowly")
-        request = self._current
-        if self._pieces is not None:
-            self._pieces.fail(error)
-        elif request is not None and self._whole is not None:
-            self._whole = None
-            self._answer(request, self._failed(request, error))
-        else:
-            self._end()
-
-    def handle(self) -> ITransport:
-        """The transport, for those who write to it beside us (L{loopbackd.http.sending})."""
-        transport: ITransport = self.transport
-        return transport

@@ -20,6 +20,8 @@ def statusLine(status: int, reason: str | None) -> bytes:
     """The first line of an answer; without a reason the one that goes with the status."""
     line = _statusLines.get((status, reason))
     if line is None:
+        if not 100 <= status <= 999:
+            raise ValueError(f"a status has three digits: {status}")
         phrase = encoded(reasonFor(status) if reason is None else reason)
         line = b"HTTP/1.1 %d %b\r\n" % (status, phrase)
         if line.count(b"\n") != 1 or line.count(b"\r") != 1:

@@ -42,6 +42,7 @@ READING_ORDER = [
     "loopbackd.http.parsing",
     "loopbackd.http.patience",
     "loopbackd.http.routes",
+    "loopbackd.http.mounts",
     "loopbackd.http.bodies",
     "loopbackd.http.writing",
     "loopbackd.http.sending",

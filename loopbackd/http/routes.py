@@ -71,8 +71,14 @@ class Endpoint:
     @ivar methods: those it answers; HEAD and OPTIONS come by themselves.
     @ivar group: the heading it stands under in the index.
     @ivar example: a path with a query that shows something.
-    @ivar answers: the statuses it means to send, besides 200, and what each says.
-    @ivar produces: the media types of its answers.
+    @ivar answers: the statuses it means to send, besides the usual one, and what each says.
+    @ivar produces: the media types of its usual answer.
+    @ivar usual: the status where nothing goes wrong; 0 where the client chooses it.
+    @ivar consumes: the media types of bodies it understands.
+    @ivar reads: header fields of the request that change the answer, and how.
+    @ivar returns: the type of the JSON in its usual answer, where that is worth saying.
+    @ivar unruly: why a program that checks answers should keep away: they are broken on purpose,
+        or without end. Empty where it need not.
     """
 
     template: str
@@ -85,6 +91,11 @@ class Endpoint:
     example: str | None
     answers: Mapping[int, str]
     produces: tuple[str, ...]
+    usual: int = 200
+    consumes: tuple[str, ...] = ("*/*",)
+    reads: Mapping[str, str] = field(default_factory=dict)
+    returns: Any = None
+    unruly: str = ""
 
     @property
     def summary(self) -> str:
@@ -164,7 +175,7 @@ class Routes:
     @ivar failed: makes the answer for an error; one line of text by default.
     @ivar finish: adds to every answer what all have.
     @ivar unfitWord: the status where a word of the path does not convert.
-
+    @ivar errorType: the media type of those answers.
     """
 
     def __init__(
@@ -175,11 +186,13 @@ class Routes:
         finish: Callable[[Request, Response], None] = lambda request, answer: None,
         options: Callable[[Request, str], Response] | None = None,
         unfitWord: int = 404,
+        errorType: str = "text/plain; charset=utf-8",
     ) -> None:
         self.title = title
         self.failed = failed
         self.finish = finish
         self.unfitWord = unfitWord
+        self.errorType = errorType
         self._options = options or _plainOptions
         self._plain: dict[bytes, _Place] = {}
         self._bySegment: dict[str, list[_Place]] = {}
@@ -196,6 +209,11 @@ class Routes:
         example: str | None = None,
         answers: Mapping[int, str] | None = None,
         produces: Iterable[str] = ("application/json",),
+        usual: int = 200,
+        consumes: Iterable[str] = ("*/*",),
+        reads: Mapping[str, str] | None = None,
+        returns: Any = None,
+        unruly: str = "",
     ) -> Callable[[Handler], Handler]:
         """Have the decorated function answer for a path; see L{Endpoint} for the parameters."""
 
@@ -213,6 +231,11 @@ class Routes:
                 example,
                 answers or {},
                 tuple(produces),
+                usual,
+                tuple(consumes),
+                reads or {},
+                returns,
+                unruly,
             )
             self._enter(endpoint)
             return handler
@@ -346,43 +369,3 @@ def _parameters(
     if [one.name for one in variables] != names:
         raise ValueError(f"{handler.__name__} takes {variables}, its path has {names}")
     return tuple(variables), tuple(options)
-
-
-class Mounts:
-    """
-    Tables under prefixes: the longest that a path begins with has it.
-
-    @param root: has whatever no prefix fits.
-    """
-
-    def __init__(self, root: Routes) -> None:
-        self.root = root
-        self.mounted: dict[str, Routes] = {}
-        self._byPrefix: list[tuple[bytes, Routes]] = []
-
-    def mount(self, prefix: str, routes: Routes) -> None:
-        """Have a table answer for C{/prefix} and below it; its own paths lack the prefix."""
-        self.mounted[prefix] = routes
-        self._byPrefix.append((prefix.encode(), routes))
-        self._byPrefix.sort(key=lambda one: -len(one[0]))
-
-    def _owner(self, path: bytes) -> tuple[Routes, bytes]:
-        for prefix, routes in self._byPrefix:
-            if path.startswith(prefix):
-                rest = path[len(prefix) :]
-                if not rest or rest[0] == 0x2F:
-                    return routes, rest or b"/"
-        return self.root, path
-
-    def find(self, request: Request) -> Found:
-        """See L{Site.find}."""
-        routes, path = self._owner(request.rawPath)
-        return routes.findPath(request, path)
-
-    def failed(self, request: Request, error: HTTPError) -> Answer:
-        """See L{Site.failed}."""
-        return self._owner(request.rawPath)[0].failed(request, error)
-
-    def finish(self, request: Request, answer: Response) -> None:
-        """See L{Site.finish}."""
-        self._owner(request.rawPath)[0].finish(request, answer)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from html import escape
 
 from loopbackd.http.messages import Request, Response
-from loopbackd.http.routes import Routes
+from loopbackd.http.mounts import Mounts
 from loopbackd.protocols.hello import shownAddress
 
 HTML = "text/html; charset=utf-8"
 
 
-def addIndex(routes: Routes) -> None:
-    """Give a table a page that lists it."""
+def addIndex(site: Mounts) -> None:
+    """Give a site a page that lists what it has."""
+    routes = site.root
 
     @routes.add("/", group="about", example="/", produces=[HTML])
     def index(request: Request) -> Response:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from loopbackd.http.factory import HTTPFactory
-from loopbackd.http.routes import Mounts, Routes
+from loopbackd.http.mounts import Mounts
+from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin import inspecting
-from loopbackd.protocols.httpbin.dialect import failed, finish, options
+from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
 from loopbackd.protocols.httpbin.index import addIndex
 
 
 def makeSite() -> Mounts:
     """The test service: httpbin's dialect at the root, others under their prefixes."""
-    root = Routes("the HTTP test service", failed=failed, finish=finish, options=options)
+    root = Routes(
+        "the HTTP test service", failed=failed, finish=finish, options=options, errorType=HTML
+    )
     for table in (inspecting.routes,):
         root.extend(table)
-    addIndex(root)
-    return Mounts(root)
+    site = Mounts(root)
+    addIndex(site)
+    return site
 
 
 class TestServiceFactory(HTTPFactory):

@@ -28,6 +28,7 @@ def comparable(text: str) -> str:
     """Without what differs from machine to machine."""
     text = text.replace("[::1]", "127.0.0.1")
     text = re.sub(r"You are 127\.0\.0\.1:\d+, uid \d+, pid \d+,", "You are", text)
+    text = re.sub(r'"curl/[\d.]+"', '"curl"', text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 

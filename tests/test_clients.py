@@ -6,84 +6,21 @@ import functools
 import os
 import re
 import socket
-import subprocess
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from programs import PATIENCE, Program, netcat, run, untilGreeted, where
 from twisted.internet import reactor as realReactor
 from twisted.internet.threads import deferToThread
 
 from loopbackd.net.endpoint import hasIPv6
-from loopbackd.service import Loopback
-from loopbackd.testing import addressOf, serving
+from loopbackd.testing import serving
 
 reactor: Any = realReactor
 
-Program = Callable[..., str]
 GREETING = re.compile(rb"Hello from (127\.0\.0\.1|\[::1\]):\d+!\nThis is loopbackd\..*\n")
-PATIENCE = 20
-
-
-class Ran:
-    """What a program did: C{code}, C{out} and C{err}."""
-
-    def __init__(self, done: subprocess.CompletedProcess[bytes]) -> None:
-        self.code = done.returncode
-        self.out = done.stdout
-        self.err = done.stderr
-
-
-def run(*argv: str, stdin: bytes | None = b"") -> Awaitable[Ran]:
-    """
-    Run a program to its end, in a thread.
-
-    @param stdin: all of it, with an end behind it; L{None} for an input that stays open and empty.
-    """
-
-    def inThread() -> Ran:
-        if stdin is not None:
-            return Ran(subprocess.run(argv, input=stdin, capture_output=True, timeout=PATIENCE))
-        reading, writing = os.pipe()
-        try:
-            return Ran(subprocess.run(argv, stdin=reading, capture_output=True, timeout=PATIENCE))
-        finally:
-            os.close(reading)
-            os.close(writing)
-
-    return deferToThread(inThread)
-
-
-def where(loopback: Loopback) -> tuple[str, str]:
-    """Host and port, as words of a command."""
-    address: Any = addressOf(loopback)
-    return address.host, str(address.port)
-
-
-def netcat(program: Program) -> str:
-    """OpenBSD's nc: the others know other options."""
-    path = program("nc.openbsd", "nc")
-    usage = subprocess.run([path, "-h"], capture_output=True, timeout=PATIENCE)
-    return path if b"OpenBSD" in usage.stdout + usage.stderr else program("nc.openbsd")
-
-
-async def untilGreeted(argv: list[str], lines: int = 2) -> bytes:
-    """The first lines that a program prints whose input stays open; then it is ended."""
-
-    def inThread() -> bytes:
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        try:
-            return b"".join(process.stdout.readline() for _ in range(lines))
-        finally:
-            process.kill()
-            process.communicate()
-
-    heard = await deferToThread(inThread)
-    assert isinstance(heard, bytes)
-    return heard
 
 
 class TestGreeting:
@@ -137,53 +74,6 @@ class TestGreeting:
                     return lines.readline() + lines.readline()
 
             assert GREETING.fullmatch(await deferToThread(read))
-
-    @pytest.mark.parametrize("options", [(), ("--http1.0",), ("--http2",), ("-d", "x=1")])
-    @pytest_twisted.ensureDeferred
-    async def test_curl(self, program: Program, options: tuple[str, ...]) -> None:
-        """curl gets its page."""
-        curl = program("curl")
-        async with serving(reactor, "auto") as loopback:
-            url = "http://{}:{}/any".format(*where(loopback))
-            ran = await run(curl, "-qsS", "--noproxy", "*", "-i", *options, url)
-            assert (ran.code, ran.err) == (0, b"")
-            assert re.match(rb"HTTP/1\.1 200 OK\r\n", ran.out)
-            assert b"\r\n\r\nHello from 127.0.0.1:" in ran.out
-
-    @pytest_twisted.ensureDeferred
-    async def test_curlHead(self, program: Program) -> None:
-        """HEAD is no page, but its length."""
-        curl = program("curl")
-        async with serving(reactor, "auto") as loopback:
-            url = "http://{}:{}/".format(*where(loopback))
-            ran = await run(curl, "-qsS", "--noproxy", "*", "-I", url)
-            assert (ran.code, ran.err) == (0, b"")
-            assert b"Content-Length: " in ran.out
-
-    @pytest_twisted.ensureDeferred
-    async def test_curlUploads(self, program: Program, tmp_path: Path) -> None:
-        """A big body, with and without waiting to be told to go on."""
-        curl = program("curl")
-        (tmp_path / "big").write_bytes(bytes(5_000_000))
-        async with serving(reactor, "auto") as loopback:
-            url = "http://{}:{}/".format(*where(loopback))
-            for expect in ("Expect: 100-continue", "Expect:"):
-                ran = await run(
-                    *(curl, "-qsS", "--noproxy", "*", "-H", expect),
-                    *("--data-binary", f"@{tmp_path}/big", url),
-                )
-                assert (ran.code, ran.err) == (0, b"")
-                assert ran.out.startswith(b"Hello from")
-
-    @pytest_twisted.ensureDeferred
-    async def test_curlBehindABalancer(self, program: Program) -> None:
-        """curl can speak as a load balancer: the PROXY header is taken off."""
-        curl = program("curl")
-        async with serving(reactor, "auto") as loopback:
-            url = "http://{}:{}/".format(*where(loopback))
-            ran = await run(curl, "-qsS", "--noproxy", "*", "--haproxy-protocol", url)
-            assert (ran.code, ran.err) == (0, b"")
-            assert ran.out.startswith(b"Hello from")
 
     @pytest_twisted.ensureDeferred
     async def test_openssl(self, program: Program) -> None:

@@ -184,7 +184,7 @@ TALKING = b"help\nwhoami\nstats\nwho would listen to that?\n" * 200
         ("talk", TALKING),
         ("auto", TALKING),
         ("auto", b""),
-        ("auto", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100),
+        ("auto", b"GET /get HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100),
     ],
     ids=["echo", "chargen", "talk", "auto-other", "auto-silent", "auto-http"],
 )
@@ -208,11 +208,7 @@ def test_clients_that_never_read_cost_no_memory(tmp_path: Path, protocol: str, s
             clients[-1].setblocking(False)
         start = time.monotonic()
         taken = 0
-        try:
-            taken = stuff(clients, said, 1024 * MEGABYTE) if said else 0
-        except (ConnectionResetError, BrokenPipeError):
-            # HTTP gets its one page, and the end.
-            assert said.startswith(b"GET")
+        taken = stuff(clients, said, 1024 * MEGABYTE) if said else 0
         if not said:
             assert all(client in select.select([client], [], [], 10)[0] for client in clients)
         grown = daemon.memory("VmHWM") - before

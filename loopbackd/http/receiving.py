@@ -94,7 +94,10 @@ class Receiving(Lifetime):
         if self._isAdvancing:
             return
         self._isAdvancing = True
-        self._later = None
+        later, self._later = self._later, None
+        if later is not None and later.active():
+            # Something else came first.
+            later.cancel()
         parser = self._parser
         turns = 0
         try:

@@ -58,6 +58,13 @@ BEGINNINGS = [
     b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03",
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"HEAD / HTTP/1.0\n\n",
+    b"GET /get?a=1 HTTP/1.0\r\n\r\n",
+    b"GET /headers HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    b"POST /anything HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+    b"POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n",
+    b"PUT /put HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    b"POST /post HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    b"GET /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n",
     b"PROXY UNKNOWN\r\n",
@@ -78,6 +85,7 @@ CHUNKS = st.one_of(
     ),
     st.sampled_from([b"x", b"\n", b"help\n", b"\r\n"]).map(lambda part: part * 2000),
     st.sampled_from([b"x" * 9000, bytes(FULL), b"help\n" * 13_000]),
+    st.sampled_from([b"GET /get HTTP/1.1\r\nHost: x\r\n\r\n" * 2000]),
 )
 EVENTS = st.lists(
     st.one_of(
@@ -163,6 +171,10 @@ class Wire:
     @property
     def socket(self) -> object:
         return self
+
+    @property
+    def hasUnsent(self) -> bool:
+        return self.queued > 0
 
     def write(self, data: bytes) -> None:
         assert type(data) is bytes

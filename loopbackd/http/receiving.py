@@ -41,6 +41,7 @@ class Receiving(Lifetime):
     _later: Any = None
     _isAdvancing = False
     _owesContinue = False
+    _isLost = False
     _parser: RequestParser
 
     # What is done with a request.
@@ -173,6 +174,7 @@ class Receiving(Lifetime):
                 self.wantsBody()
                 return
         except HTTPError as error:
+            self._isLost = True
             self._whole = None
             self._watchNoMore()
             self._answer(request, self._failed(request, error))
@@ -198,7 +200,11 @@ class Receiving(Lifetime):
 
         @raise HTTPError: no more of it can be read.
         """
-        piece = self._parser.body()
+        try:
+            piece = self._parser.body()
+        except HTTPError:
+            self._isLost = True
+            raise
         if not piece:
             if self._parser.bodyDone:
                 self._watchNoMore()
@@ -207,6 +213,7 @@ class Receiving(Lifetime):
                     self._current.trailers = self._parser.trailers
                 return None
             if self._sawEnd:
+                self._isLost = True
                 raise HTTPError(400, "the connection ended within a request's body")
         return piece
 
@@ -248,6 +255,7 @@ class Receiving(Lifetime):
             self._advance()
 
     def _bodyIsLate(self, error: HTTPError) -> None:
+        self._isLost = True
         request = self._current
         if self._pieces is not None:
             self._pieces.fail(error)

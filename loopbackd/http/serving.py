@@ -154,7 +154,7 @@ class HTTP(Receiving):
 
     def _mayGoOn(self, head: Head, status: int) -> bool:
         """Whether the connection can be used after this answer."""
-        if not head.keepAlive or status < 200:
+        if not head.keepAlive or status < 200 or self._isLost:
             return False
         parser = self._parser
         if not parser.bodyDone:

@@ -68,6 +68,8 @@ class RequestParser:
         @raise HTTPError: that is no request; the stream cannot be read any further.
         """
         data = self._data
+        if self._at == len(data):
+            return None
         while data.startswith(b"\r\n", self._at):
             # Some clients send an empty line behind a body (RFC 9112 section 2.2).
             self._at += 2

@@ -11,7 +11,8 @@ from msgspec import Meta
 from visiting import Answered, ask
 
 from loopbackd.http.messages import Request, Response
-from loopbackd.http.routes import Mounts, Routes
+from loopbackd.http.mounts import Mounts
+from loopbackd.http.routes import Routes
 
 Size = Annotated[int, Meta(ge=0, le=100)]
 

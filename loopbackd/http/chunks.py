@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import TOKEN, VALUE, Fields, Pair
 from loopbackd.http.head import Limits
-from loopbackd.http.messages import HTTPError
 
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*((?:;[\t\x20-\x7e\x80-\xff]*)?)")
 _MOST_EXTENSIONS: Final = 16384

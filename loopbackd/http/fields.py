@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 Pair = tuple[bytes, bytes]
 """A field line: name and value, without the colon and the white space around the value."""
 
+FieldPairs = list[tuple[str | bytes, str | bytes]]
+"""Fields to be sent."""
+
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """What a field name, a method or a coding looks like (RFC 9110 section 5.6.2)."""
 

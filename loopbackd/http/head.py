@@ -13,8 +13,8 @@ from typing import Final
 
 import httptools
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import Fields, Pair
-from loopbackd.http.messages import HTTPError
 
 _LINE: Final = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])\r\n"

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IProtocol
 
 from loopbackd.connection import Connection
-from loopbackd.http.fields import Fields
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs, Fields
+from loopbackd.http.head import Head
 
-if TYPE_CHECKING:
-    from loopbackd.http.head import Head
-
-FieldPairs = list[tuple[str | bytes, str | bytes]]
+__all__ = [
+    "Answer",
+    "Body",
+    "ByHand",
+    "FieldPairs",
+    "HTTPError",
+    "Request",
+    "Response",
+    "Surface",
+    "SwitchProtocols",
+    "Wire",
+    "parseQuery",
+    "reasonFor",
+]
 
 Body = bytes | Iterable[bytes] | AsyncIterator[bytes]
 """Of an answer: all at once, or piece by piece as the client takes them."""
-
-
-class HTTPError(Exception):
-    """
-    The request cannot be answered as asked; whoever has the route decides how that looks.
-
-    @ivar status: 400 to 599.
-    @ivar detail: one sentence for whoever sent the request: what is wrong and what would not be.
-    @ivar fields: what the answer must say besides, C{Allow} for one.
-    """
-
-    def __init__(self, status: int, detail: str = "", fields: FieldPairs | None = None) -> None:
-        super().__init__(status, detail)
-        self.status = status
-        self.detail = detail
-        self.fields: FieldPairs = fields or []
 
 
 class Surface(Protocol):

@@ -6,9 +6,9 @@ import re
 from typing import Final
 
 from loopbackd.http.chunks import ChunkedBody
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import Fields
 from loopbackd.http.head import Head, Limits, parseHead
-from loopbackd.http.messages import HTTPError
 
 _ALONE: Final = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 _MOST_EMPTY_LINES: Final = 4

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from typing import Any, Protocol
 
 from loopbackd.http.chunks import chunk
+from loopbackd.http.head import Head
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.writing import fieldLines, hasNoBody, headOf
 
-if TYPE_CHECKING:
-    from loopbackd.http.serving import HTTP
+
+class Sender(Protocol):
+    """The connection that an answer goes out on."""
+
+    transport: Any
+    factory: Any
+
+    def connectionField(self, head: Head, keep: bool) -> bytes: ...
+
+    async def drained(self) -> None: ...
+
+    def sleep(self, seconds: float) -> Awaitable[None]: ...
 
 
-async def stream(http: HTTP, request: Request, answer: Response, keep: bool) -> bool:
+async def stream(http: Sender, request: Request, answer: Response, keep: bool) -> bool:
     """
     Send an answer as its pieces come, and no faster than the client takes them.
 
@@ -76,7 +87,7 @@ class Hand:
 
     __slots__ = ("_http",)
 
-    def __init__(self, http: HTTP) -> None:
+    def __init__(self, http: Sender) -> None:
         self._http = http
 
     def write(self, data: bytes) -> None:

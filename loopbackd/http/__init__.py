@@ -3,8 +3,8 @@ The one HTTP/1.1 stack of the daemon (RFC 9110, 9112).
 
 Read in this order:
 
-- L{loopbackd.http.fields}, L{loopbackd.http.errors}: header fields, in the order and case they came,
-  and what can be wrong with a request;
+- L{loopbackd.http.fields}, L{loopbackd.http.errors}: header fields, in the order and case they
+  came, and what can be wrong with a request;
 - L{loopbackd.http.head}, L{loopbackd.http.chunks}, L{loopbackd.http.parsing}: from bytes to
   requests, without I/O, refusing what could be read in two ways;
 - L{loopbackd.http.messages}: a request as a handler has it, and the kinds of answer;

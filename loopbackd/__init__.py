@@ -15,7 +15,10 @@ The path of a byte::
           | accept
      gate                   who is there; may they come in; is there room
           |
+     tls                    ends TLS, where there is any; each direction ends by itself
+          |
      protocol               auto | hello | echo | ... | the user's own
 
-There is nothing between the transport and the protocol: what the gate let in, it leaves alone.
+Without TLS there is nothing between the transport and the protocol: what the gate let in, it leaves
+alone.
 """

@@ -160,7 +160,12 @@ class Connection:
     def hangUp(self) -> None:
         """Close when everything written has been sent."""
         if self._transport is not None:
-            self._transport.loseConnection()
+            # The layer next to the protocol says goodbye in its own words first.
+            nearest: Any = self._transport
+            inside = nearest.protocol
+            while hasattr(inside, "wrappedProtocol"):
+                nearest, inside = inside, inside.wrappedProtocol
+            nearest.loseConnection()
 
     def abort(self) -> None:
         """Reset the connection at once; what was not sent is lost."""

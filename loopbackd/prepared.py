@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from loopbackd import logs
 from loopbackd.net.endpoint import EndpointError, parse
 from loopbackd.protocols.registry import SPEAK_ONLY, ProtocolError, isFile, makeFactory
 from loopbackd.settings import Route, Routes, ServiceSettings, Settings, SettingsError, read
+from loopbackd.tls.contexts import Policy
+from loopbackd.tls.factory import TLSFactory
+from loopbackd.tls.store import AuthorityStore, readAuthorities, stateDirectory
+from loopbackd.tls.terminator import Terminator
 
 
 def load(path: Path) -> tuple[Settings, dict[str, Prepared]]:
@@ -41,10 +46,11 @@ def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
             logs.check(settings.log.level, settings.log.levels, settings.log.format)
         except ValueError as error:
             raise SettingsError(f"log: {error}") from None
+    store = AuthorityStore(directory / stateDirectory(os.environ, settings.authority.directory))
     prepared: dict[str, Prepared] = {}
     owners: dict[object, str] = {}
     for service in settings.service:
-        one = prepared[service.name] = Prepared(service, directory)
+        one = prepared[service.name] = Prepared(service, directory, store)
         other = owners.setdefault(one.address, service.name)
         if other != service.name:
             raise SettingsError(
@@ -57,17 +63,19 @@ def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
 class Prepared:
     """A service that could listen: settings that were found good, and the factory they ask for."""
 
-    def __init__(self, settings: ServiceSettings, directory: Path) -> None:
+    def __init__(self, settings: ServiceSettings, directory: Path, store: AuthorityStore) -> None:
         self.settings = settings
+        self.store = store
         try:
             self.endpoint = parse(settings.endpoint)
-            self.factory = _factory(settings, directory)
+            self.factory = _factory(settings, directory, store)
         except (EndpointError, ProtocolError) as error:
             raise SettingsError(f"service {settings.name!r}: {error}") from error
         self.allowed = _allowedUids(settings)
         if self.endpoint.isRemote and not settings.allow_remote:
             raise SettingsError(refusedAsRemote(settings, f"{self.endpoint.host}"))
-        if settings.first_byte_timeout and settings.protocol in SPEAK_ONLY:
+        speaksFirst = settings.protocol in SPEAK_ONLY and settings.tls is None
+        if settings.first_byte_timeout and speaksFirst:
             raise SettingsError(
                 f"service {settings.name!r}: {settings.protocol} waits for no byte;"
                 " remove first_byte_timeout"
@@ -93,6 +101,8 @@ class Prepared:
         return (
             self.settings == other.settings
             and self.allowed == other.allowed
+            and self.store.directory == other.store.directory
+            and not (self.settings.tls and self.settings.tls.client_ca not in ("", "own"))
             and not any(isFile(protocol) for protocol in _protocols(self.settings))
         )
 
@@ -104,27 +114,63 @@ def _protocols(settings: ServiceSettings) -> Iterator[str]:
         yield route.protocol if isinstance(route, Route) else route
 
 
-def _factory(settings: ServiceSettings, directory: Path) -> IProtocolFactory:
+def _factory(settings: ServiceSettings, directory: Path, store: AuthorityStore) -> IProtocolFactory:
     factory = makeFactory(settings.protocol, settings.options, directory)
+    terminator = _terminator(settings, directory, store)
     if settings.protocol == "auto":
-        from loopbackd.protocols.auto import UNWRAP, AutoFactory
+        from loopbackd.protocols.auto import TERMINATE, UNWRAP, AutoFactory
 
         assert isinstance(factory, AutoFactory)
         routes = settings.routes or Routes()
         for kind in Routes.__struct_fields__:
             route = getattr(routes, kind)
             wanted = route if isinstance(route, Route) else Route(protocol=route)
-            if wanted.protocol == "auto" or (wanted.protocol == UNWRAP and kind != "proxy"):
+            ours = {"proxy": UNWRAP, "tls": TERMINATE}
+            if wanted.protocol in ("auto", UNWRAP, TERMINATE) and wanted.protocol != ours.get(kind):
                 raise ProtocolError(
                     f"routes: {kind} = {wanted.protocol!r} leads nowhere; name another protocol"
                 )
-            if wanted.protocol != UNWRAP:
+            if wanted.protocol == TERMINATE:
+                factory.terminator = terminator
+            elif wanted.protocol != UNWRAP:
                 try:
                     made = makeFactory(wanted.protocol, wanted.options, directory)
                 except ProtocolError as error:
                     raise ProtocolError(f"routes: {kind}: {error}") from error
                 factory.routes[kind] = made
+        if settings.tls is not None and factory.terminator is None:
+            raise ProtocolError("tls = ... says how TLS is ended, and routes.tls leads elsewhere")
+        return factory
+    if settings.tls is not None:
+        return TLSFactory(terminator, factory)
     return factory
+
+
+def _terminator(settings: ServiceSettings, directory: Path, store: AuthorityStore) -> Terminator:
+    """
+    Our end of TLS as the settings have it.
+
+    @raise SettingsError: the authority, or the clients' one, cannot be had.
+    """
+    asked = settings.tls
+    if asked is None:
+        # The authority is made when somebody speaks TLS.
+        return Terminator(store)
+    own = asked.client_ca == "own"
+    try:
+        # One that is not there yet is made when the service starts.
+        if store.exists():
+            store.root()
+        clients = () if own or not asked.client_ca else readAuthorities(directory / asked.client_ca)
+    except SettingsError as error:
+        raise SettingsError(f"service {settings.name!r}: tls: {error}") from error
+    policy = Policy(
+        minVersion=asked.min_version,
+        alpn=asked.alpn,
+        clientCAs=clients,
+        requiresClient=asked.client_certificate == "required",
+    )
+    return Terminator(store, policy, own)
 
 
 def _allowedUids(settings: ServiceSettings) -> frozenset[int] | None:

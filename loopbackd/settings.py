@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -43,12 +43,30 @@ class Routes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Each is a protocol as in C{service.protocol}, or a table with C{protocol} and C{options}.
     """
 
-    tls: str | Route = "refuse"
+    tls: str | Route = "terminate"
     http: str | Route = "http"
-    http2: str | Route = "refuse"
+    http2: str | Route = "http2"
     proxy: str | Route = "unwrap"
     other: str | Route = "echo"
     silent: str | Route = "talk"
+
+
+class TLSSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    How a service speaks TLS.
+
+    @ivar min_version: the oldest version: C{1.2} or C{1.3}.
+    @ivar alpn: the application protocols it says it speaks, its favourite first; empty for saying
+        nothing about it.
+    @ivar client_ca: who signs the certificates that clients show: a PEM file, or C{own} for the
+        local authority; empty for not asking clients for any.
+    @ivar client_certificate: C{required}, or C{optional} to let clients in that show none.
+    """
+
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    alpn: tuple[Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,255}$")], ...] = ("http/1.1",)
+    client_ca: str = ""
+    client_certificate: Literal["required", "optional"] = "required"
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +78,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @ivar protocol: the name of a protocol, C{package.module:Name} or C{path/file.py:Name}.
     @ivar options: keyword arguments for the protocol.
     @ivar routes: for C{auto} alone.
+    @ivar tls: speak TLS from the first byte, with certificates from the local authority; for
+        C{auto} how it is spoken where a client begins with it.
     @ivar twin: also claim the same port on C{[::1]} where the endpoint is on C{127.0.0.1}.
     @ivar allow_remote: permit an endpoint that other machines can reach.
     @ivar allow_uids: the uids or user names that may connect; empty for everybody.
@@ -77,6 +97,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     protocol: Annotated[str, msgspec.Meta(min_length=1)] = "auto"
     options: dict[str, Any] = {}
     routes: Routes | None = None
+    tls: TLSSettings | None = None
     twin: bool = True
     allow_remote: bool = False
     allow_uids: tuple[Uid | str, ...] = ()
@@ -100,6 +121,17 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     format: str = "text"
 
 
+class AuthoritySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    The local authority, which signs the certificates of services.
+
+    @ivar directory: where its files are; empty for C{$LOOPBACKD_STATE_DIR/authority} and what comes
+        after that (see L{loopbackd.tls.store.stateDirectory}).
+    """
+
+    directory: str = ""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     Everything.
@@ -115,6 +147,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_connections: Count = 0
     max_connections_per_uid: Count = 0
     log: LogSettings | None = None
+    authority: AuthoritySettings = AuthoritySettings()
 
 
 def read(path: Path) -> Settings:
@@ -221,7 +254,13 @@ _WORDS = {
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _LONGEST_VALUE = 100
-_TABLES = {"service": ServiceSettings, "routes": Routes, "log": LogSettings}
+_TABLES = {
+    "service": ServiceSettings,
+    "routes": Routes,
+    "tls": TLSSettings,
+    "log": LogSettings,
+    "authority": AuthoritySettings,
+}
 
 
 def _explain(message: str, asked: dict[str, Any], source: str) -> str:

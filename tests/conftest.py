@@ -51,6 +51,12 @@ def _started() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _ownState(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test makes, or uses, the authority of whoever runs the tests."""
+    monkeypatch.setenv("LOOPBACKD_STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
 def loggedFailures() -> Iterator[LoggedFailures]:
     """Fail a test that leaves a logged failure, an open descriptor or a delayed call behind."""
     failures = LoggedFailures()

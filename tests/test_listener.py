@@ -26,6 +26,7 @@ from loopbackd.net.reactor import PlainReactor
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.prepared import Prepared
 from loopbackd.settings import ServiceSettings, SettingsError
+from loopbackd.tls.store import AuthorityStore
 
 
 class Real(Clock):
@@ -79,7 +80,9 @@ class House:
 def live_(endpoint: str, **others: Any) -> SimpleNamespace:
     """As much of a running service as a listener needs."""
     settings = ServiceSettings(name="a", endpoint=endpoint, protocol="echo", **others)
-    return SimpleNamespace(prepared=Prepared(settings, Path()), gate=None)
+    return SimpleNamespace(
+        prepared=Prepared(settings, Path(), AuthorityStore(Path("/nowhere"))), gate=None
+    )
 
 
 @pytest.fixture

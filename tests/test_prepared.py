@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from loopbackd.prepared import Prepared, load, prepare
 from loopbackd.protocols.registry import SPEAK_ONLY
 from loopbackd.settings import LogSettings, Route, Routes, ServiceSettings, Settings, SettingsError
+from loopbackd.tls.store import AuthorityStore
 
 
 def prepared(**keys: Any) -> Prepared:
     """One service, prepared."""
-    return Prepared(ServiceSettings(**keys), Path("/"))
+    return Prepared(ServiceSettings(**keys), Path("/"), AuthorityStore(Path("/nowhere")))
 
 
 def refusal(**keys: Any) -> str:
@@ -121,7 +122,8 @@ def test_what_auto_hands_over_to() -> None:
     made: Any = prepared(routes=Routes(other="qotd"))
     assert type(made.factory.routes["other"]).__name__ == "QotdFactory"
     assert type(made.factory.routes["silent"]).__name__ == "TalkFactory"
-    assert sorted(made.factory.routes) == ["http", "http2", "other", "silent", "tls"]
+    assert sorted(made.factory.routes) == ["http", "http2", "other", "silent"]
+    assert made.factory.terminator is not None
     made = prepared(routes=Routes(proxy="echo"))
     assert type(made.factory.routes["proxy"]).__name__ == "EchoFactory"
 

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from loopbackd.connection import Connection, connectionOf
 from loopbackd.http.messages import HTTPError
 from loopbackd.http.patience import Pace
-from loopbackd.net.linger import LINGER, hasUnreadInput
+from loopbackd.net.linger import LINGER, canHalfClose, hasUnreadInput
 
 _log = Logger()
 
@@ -84,7 +84,7 @@ class Lifetime(Protocol):
         self._isEnding = True
         self._stopWaiting()
         self.transport.unregisterProducer()
-        mayLinger = not (self._sawEnd or self.isTLS)
+        mayLinger = not self._sawEnd and canHalfClose(self.transport)
         if mayLinger and (self._expectsMore() or hasUnreadInput(self.transport)):
             self.transport.loseWriteConnection()
             self._resumeReading()

@@ -292,11 +292,18 @@ class _Beneath:
         transport.writeBeneath(b"".join(iovec))
 
 
-def protocolFailed(transport: EagerWrites, where: str) -> None:
+def protocolFailed(transport: Any, where: str) -> None:
     """Log the exception being handled as the fault of the transport's protocol."""
     _log.failure(
         "{connection}: {protocol}.{where} failed; the connection is closed.",
         connection=transport.connection or transport,
-        protocol=type(getattr(transport, "protocol", None)).__name__,
+        protocol=type(_inside(getattr(transport, "protocol", None))).__name__,
         where=where,
     )
+
+
+def _inside(protocol: object) -> object:
+    """The protocol that layers such as TLS are around."""
+    while hasattr(protocol, "wrappedProtocol"):
+        protocol = protocol.wrappedProtocol
+    return protocol

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import termios
-from typing import Final
+from typing import Any, Final
 
-from twisted.internet.interfaces import ITransport
+from twisted.internet.interfaces import ISSLTransport, ITransport
 
 LINGER: Final = 2.0
 """Seconds a client has to read the last words and close."""
@@ -29,8 +29,21 @@ def hasUnreadInput(transport: ITransport) -> bool:
 
     False where there is no socket to ask. An end of file alone is not input.
     """
+    # Under TLS it is the transport beneath that has a socket.
+    bare: Any = getattr(transport, "transport", transport)
     try:
-        handle = transport.getHandle()  # type: ignore[attr-defined]
+        handle = bare.getHandle()
         return fcntl.ioctl(handle, termios.FIONREAD, _NOTHING) != _NOTHING
     except (AttributeError, OSError, TypeError, ValueError):
         return False
+
+
+def canHalfClose(transport: ITransport) -> bool:
+    """
+    Whether our own side alone can be closed without cutting off what was written.
+
+    Not where Twisted's own TLS is on the transport: it says goodbye in its own words, and
+    half-closing the socket would cut them off.
+    """
+    isTLS = ISSLTransport.providedBy(transport)
+    return not isTLS or getattr(transport, "keepsHalfClose", False)

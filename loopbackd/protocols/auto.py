@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet import main
 from twisted.internet.interfaces import (
+    IAddress,
     IHalfCloseableProtocol,
     IHandshakeListener,
     ISSLTransport,
@@ -23,11 +24,17 @@ from loopbackd.net.eager import protocolFailed
 from loopbackd.net.transport import switchProtocol
 from loopbackd.protocols.detect import Detector, Kind
 from loopbackd.protocols.proxyheader import ProxyHeader, ProxyHeaderError, ProxyParser
+from loopbackd.tls.end import TLSEnd
+from loopbackd.tls.layer import TLSLayer
+from loopbackd.tls.terminator import Terminator
 
 _log = Logger()
 
 UNWRAP = "unwrap"
 """The route of a PROXY header that is read and taken off, after which detection starts again."""
+
+TERMINATE = "terminate"
+"""The route of TLS that is ended here, after which detection starts again inside."""
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
@@ -42,7 +49,13 @@ class Auto(Protocol):
     transport: Any
     factory: AutoFactory
 
-    def __init__(self) -> None:
+    def __init__(self, isInside: bool = False) -> None:
+        """
+        What comes is looked at.
+
+        @param isInside: TLS was taken off already.
+        """
+        self._isInside = isInside
         self._detector = Detector()
         self._proxy: ProxyParser | None = None
         self._unwrapped = False
@@ -117,7 +130,14 @@ class Auto(Protocol):
 
     def _decided(self, kind: Kind) -> None:
         data = self._detector.data
-        if kind is Kind.PROXY and Kind.PROXY.value not in self.factory.routes:
+        if kind is Kind.TLS and self.factory.terminator is not None:
+            if self._isInside:
+                _log.warn("{connection}: TLS within TLS.", connection=self._name())
+                self._stopWaiting()
+                self.transport.loseConnection()
+            else:
+                self._handOverTo(TLSLayer(self.factory.tls, self._inside), data)
+        elif kind is Kind.PROXY and Kind.PROXY.value not in self.factory.routes:
             if self._unwrapped:
                 _log.warn("{connection}: a second PROXY header.", connection=self._name())
                 self._stopWaiting()
@@ -155,14 +175,25 @@ class Auto(Protocol):
         if rest:
             self.dataReceived(rest)
 
+    def _inside(self, peer: IAddress) -> Auto:
+        """What looks at the first bytes again, now that TLS is off."""
+        inside = self.factory.buildInside()
+        inside._unwrapped = self._unwrapped
+        return inside
+
     def _handOver(self, kind: str, data: bytes) -> None:
+        """Go on with the protocol of a route."""
+        self._stopWaiting()
+        protocol = self.factory.routes[kind].buildProtocol(self.transport.getPeer())
+        if protocol is None:
+            self.transport.abortConnection()
+        else:
+            self._handOverTo(protocol, data)
+
+    def _handOverTo(self, protocol: Any, data: bytes) -> None:
         """Make another protocol the transport's, and give it what was heard so far."""
         self._stopWaiting()
         transport = self.transport
-        protocol = self.factory.routes[kind].buildProtocol(transport.getPeer())
-        if protocol is None:
-            transport.abortConnection()
-            return
         self._handedOver = True
         switchProtocol(transport, protocol)
         protocol.makeConnection(transport)
@@ -188,6 +219,7 @@ class AutoFactory(Factory):
         then it is taken for what it looks like.
     @ivar routes: the factory for each L{Kind}'s value and for C{"silent"}; without one for
         C{"proxy"} PROXY headers are taken off.
+    @ivar terminator: ends TLS; L{None} where it has a route.
     @raise ValueError: a time is not positive.
     """
 
@@ -195,6 +227,7 @@ class AutoFactory(Factory):
     protocol = Auto  # type: ignore[assignment]
     silent: Deadlines[Auto]
     undecided: Deadlines[Auto]
+    tls: TLSEnd
 
     def __init__(self, *, greeting_delay: float = 0.1, detect_timeout: float = 1.0) -> None:
         for name, value in (("greeting_delay", greeting_delay), ("detect_timeout", detect_timeout)):
@@ -207,15 +240,24 @@ class AutoFactory(Factory):
         self._greetingDelay = greeting_delay
         self._detectTimeout = detect_timeout
         self.routes: dict[str, Any] = {}
+        self.terminator: Terminator | None = None
 
     def servedBy(self, surroundings: Surroundings) -> None:
         """See L{IServedFactory}; the factories of the routes are told as well."""
         clock = surroundings.reactor
         self.silent = Deadlines(clock, self._greetingDelay, Auto.wasSilent)
         self.undecided = Deadlines(clock, self._detectTimeout, Auto.wasUndecided)
+        if self.terminator is not None:
+            self.tls = TLSEnd(self.terminator, clock)
         for factory in self.routes.values():
             if IServedFactory.providedBy(factory):
                 factory.servedBy(surroundings)
+
+    def buildInside(self) -> Auto:
+        """For a connection that TLS was taken off."""
+        inside = Auto(isInside=True)
+        inside.factory = self
+        return inside
 
     def startFactory(self) -> None:
         """The service starts: so do the routes."""

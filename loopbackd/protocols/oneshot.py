@@ -15,14 +15,13 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
     IReactorTime,
-    ISSLTransport,
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from loopbackd.net.linger import LINGER, LINGER_BYTES, hasUnreadInput
+from loopbackd.net.linger import LINGER, LINGER_BYTES, canHalfClose, hasUnreadInput
 
 
 @implementer(IHalfCloseableProtocol)
@@ -90,9 +89,7 @@ class LastWords(Protocol):
 
     def _linger(self) -> None:
         """Close our side now and the rest when the client is done or its time is up."""
-        # TLS says goodbye in its own words, and half-closing the socket would cut them off.
-        isTLS = ISSLTransport.providedBy(self.transport)
-        if not isTLS and self.within(LINGER, self.transport.abortConnection):
+        if canHalfClose(self.transport) and self.within(LINGER, self.transport.abortConnection):
             self.transport.loseWriteConnection()
         else:
             self.transport.loseConnection()

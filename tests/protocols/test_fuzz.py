@@ -30,6 +30,7 @@ from loopbackd.protocols.registry import known
 from loopbackd.service import Loopback
 from loopbackd.settings import Routes, ServiceSettings, Settings
 from loopbackd.testing import addressOf, connect, servingAll
+from loopbackd.tls.store import AuthorityStore
 
 reactor: Any = realReactor
 
@@ -350,7 +351,7 @@ def end(wire: Wire, ending: str) -> None:
 
 def prepared(service: ServiceSettings) -> Prepared:
     """What is served for these settings."""
-    return Prepared(service, Path())
+    return Prepared(service, Path(), AuthorityStore(Path("/nowhere")))
 
 
 @contextmanager

@@ -1,0 +1,380 @@
+"""
+TLS between a transport and a protocol, without losing what the transport can do.
+
+Twisted's own layer ends the connection at the first close_notify. Here each direction has its own
+end, as TCP's have: what the peer says with close_notify is told as a half-close, and what we say
+with it leaves the peer free to go on (RFC 8446 section 6.1). Nothing is put off or collected: a
+write is encrypted and handed on at once, so the queue, the producers and the pushing back are those
+of the transport beneath.
+
+An end without close_notify may be an attacker's. Many clients do it all the same, so it counts as
+an end for a half-closeable protocol; L{TLSLayer.truncated} says so, and C{connectionLost} gets a
+L{ConnectionLost} instead of a L{ConnectionDone}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IAddress,
+    IConsumer,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    INegotiated,
+    IProtocol,
+    IPushProducer,
+    ISSLTransport,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from loopbackd.net.eager import protocolFailed
+from loopbackd.tls.beneath import Beneath
+from loopbackd.tls.end import TLSEnd
+from loopbackd.tls.handshake import Handshake, HandshakeError, explained, waiting
+from loopbackd.tls.hello import ClientHello
+
+_log = Logger()
+
+# The plaintext of a record (RFC 8446 5.1), and more than what is added to it.
+_RECORD = 1 << 14
+_ADDED = 64
+_PIECE = 1 << 18
+
+
+@implementer(ISSLTransport, IConsumer, IPushProducer, INegotiated, IHalfCloseableProtocol)
+class TLSLayer(Beneath):
+    """
+    The protocol of the transport beneath, and the transport of the protocol inside.
+
+    The protocol inside is built and connected when the handshake is done, so it never waits for it.
+
+    @param build: gives the protocol for a peer's address, or L{None} to turn it away.
+    @ivar wrappedProtocol: the protocol inside; not there before the handshake is done.
+    @ivar hello: what the client asked for.
+    @ivar truncated: the peer has ended without saying so.
+    @ivar disconnecting: whether the protocol inside has asked for the end.
+    """
+
+    wrappedProtocol: Any
+
+    # For LastWords: closing our side alone is as good here as on a bare transport.
+    keepsHalfClose = True
+
+    def __init__(self, end: TLSEnd, build: Callable[[IAddress], IProtocol | None]) -> None:
+        self._end = end
+        self._build = build
+        self._handshake: Handshake | None = None
+        self.hello = ClientHello()
+        self._canWrite = False
+        self._readDone = False
+        self._finBeneath = False
+        self._paused = False
+        self._held = False
+        self._delivering = False
+        self._producer: Any = None
+        self._streaming = False
+        self._reason: Failure | None = None
+        self.truncated = False
+        self.disconnecting = False
+
+    # The protocol of the transport beneath: the handshake.
+
+    def connectionMade(self) -> None:
+        """The handshake must be done in time."""
+        self._end.handshakes.start(self)
+        self._handshake = Handshake(self._end.terminator, self.transport.getHost())
+
+    def dataReceived(self, data: bytes) -> None:
+        """Decrypt, or go on with the handshake."""
+        if self.tls is not None:
+            # After close_notify nothing counts.
+            if not self._readDone:
+                self.tls.bio_write(data)
+                self._deliver()
+        elif self._handshake is not None:
+            self._shake(self._handshake, data)
+
+    def _shake(self, handshake: Handshake, data: bytes) -> None:
+        try:
+            answer = handshake.feed(data)
+        except HandshakeError as error:
+            if error.lastWords:
+                self.transport.write(error.lastWords)
+            self._handshakeFailed(str(error), error.isOurs)
+            return
+        if answer:
+            self.transport.write(answer)
+        if handshake.isDone:
+            self.tls, self.hello = handshake.tls, handshake.hello
+            self._handshake = None
+            self._begin()
+
+    def _begin(self) -> None:
+        """The handshake is done: connect the protocol inside."""
+        self._end.handshakes.stop(self)
+        self._canWrite = True
+        inside = self._build(self.transport.getPeer())
+        if inside is None:
+            self.abortConnection()
+            return
+        self.wrappedProtocol = inside
+        inside.makeConnection(self)
+        # Which may have handed over to another.
+        if IHandshakeListener.providedBy(self.wrappedProtocol):
+            self.wrappedProtocol.handshakeCompleted()
+        connection = self.connection
+        if connection is not None:
+            connection.changed("protocol")
+        self._deliver()
+
+    def handshakeDue(self) -> None:
+        """The client has had its time."""
+        self._sayOf("did not finish its TLS handshake in time; it is reset")
+        self.transport.abortConnection()
+
+    def _handshakeFailed(self, why: str, isOurs: bool = False) -> None:
+        self._end.handshakes.stop(self)
+        self._handshake = None
+        if isOurs:
+            _log.error("{connection}: no TLS: {why}", connection=self._name(), why=why)
+        else:
+            self._sayOf(f"has no TLS handshake: {why}")
+        self.transport.loseConnection()
+
+    # What the peer says.
+
+    def _deliver(self) -> None:
+        """Give the protocol inside what there is, until it has had enough."""
+        if self._delivering or self.tls is None:
+            return
+        self._delivering = True
+        heard = False
+        try:
+            while not (self._paused or self._readDone or self.disconnecting):
+                try:
+                    data = self.tls.recv(_RECORD)
+                except SSL.WantReadError:
+                    if self._finBeneath:
+                        self._peerFinished(truncated=True)
+                    break
+                except SSL.ZeroReturnError:
+                    self._peerFinished(truncated=False)
+                    break
+                except SSL.Error as error:
+                    self._broke(explained(error))
+                    break
+                heard = True
+                self.wrappedProtocol.dataReceived(data)
+                if self.tls is None:
+                    return
+        finally:
+            self._delivering = False
+        self._held = self._paused
+        if not heard:
+            # Not what the peer says but TLS itself, which may want an answer.
+            self._flush()
+
+    def _deliverHeld(self) -> None:
+        """Go on where nobody is looking; what is raised ends this connection, as elsewhere."""
+        if self.tls is None or self._paused:
+            return
+        try:
+            self._deliver()
+        except BaseException:
+            protocolFailed(self, "dataReceived")
+            self.transport.abortConnection()
+
+    def readConnectionLost(self, reason: Failure | None = None) -> None:
+        """
+        The stream beneath has ended.
+
+        @param reason: given by a protocol that has handed this transport on after it heard of the
+            end, for the one that has not heard of it yet.
+        """
+        if reason is not None:
+            self._tellEnd()
+        elif self._handshake is not None:
+            self._handshakeFailed("it ended before it was done")
+        elif not self._readDone:
+            self._finBeneath = True
+            if not self._paused:
+                self._deliver()
+
+    def _peerFinished(self, truncated: bool) -> None:
+        self._readDone = True
+        self.truncated = truncated
+        if truncated:
+            _log.debug(
+                "{connection} ended without close_notify; what it said may have been cut short.",
+                connection=self._name(),
+            )
+        elif not getattr(self.transport, "peerFinished", True):
+            # So that the table shows it: what still comes beneath is not for anybody.
+            self.transport.peerFinished = True
+            if self.connection is not None:
+                self.connection.changed("half-closed")
+        self._tellEnd()
+
+    def _tellEnd(self) -> None:
+        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
+            self.wrappedProtocol.readConnectionLost()
+        else:
+            self.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Our side of the stream beneath is closed, as was asked."""
+        if IHalfCloseableProtocol.providedBy(self.protocol):
+            self.protocol.writeConnectionLost()
+
+    def _broke(self, why: str) -> None:
+        """What came is not TLS any more; the alert goes out, and that is all."""
+        self._readDone = True
+        self._sayOf(f"broke TLS: {why}")
+        self._reason = Failure(ConnectionLost(f"TLS: {why}"))
+        self._flush()
+        self._canWrite = False
+        self.disconnecting = True
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            self.transport.unregisterProducer()
+            producer.stopProducing()
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The stream beneath is gone."""
+        self._end.handshakes.stop(self)
+        self._readDone = True
+        self._canWrite = False
+        self.disconnecting = True
+        self.tls = None
+        self._handshake = None
+        if hasattr(self, "wrappedProtocol"):
+            if self.truncated and reason.check(ConnectionDone):
+                reason = Failure(ConnectionLost("the peer ended without close_notify"))
+            self.wrappedProtocol.connectionLost(self._reason or reason)
+
+    # The transport of the protocol inside: what we say.
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send at once; the transport beneath queues what the kernel does not take."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"data must be bytes, not {type(data).__name__}")
+        if not self._canWrite or self.tls is None or not data:
+            return
+        size = len(data)
+        try:
+            if size <= _RECORD:
+                self.tls.send(data)
+                self.transport.write(self.tls.bio_read(size + _ADDED))
+                return
+            view = memoryview(data)
+            for start in range(0, size, _PIECE):
+                for at in range(start, min(start + _PIECE, size), _RECORD):
+                    self.tls.send(view[at : at + _RECORD])
+                self._flush()
+        except SSL.Error as error:
+            self._broke(explained(error))
+
+    def writeSequence(self, iovec: Any) -> None:
+        """L{write} the chunks as one."""
+        self.write(b"".join(iovec))
+
+    def _flush(self) -> None:
+        """Send whatever OpenSSL has to say."""
+        said = b"" if self.tls is None else waiting(self.tls)
+        if said:
+            self.transport.write(said)
+
+    def _sayGoodbye(self) -> None:
+        """close_notify: nothing of ours comes after it."""
+        if self._canWrite and self.tls is not None:
+            self._canWrite = False
+            try:
+                self.tls.shutdown()
+            except SSL.Error:
+                # OpenSSL has had an error before, and does not say goodbye after one.
+                return
+            finally:
+                self._flush()
+
+    def loseWriteConnection(self) -> None:
+        """Say that nothing more comes of us; the peer can go on."""
+        if self._canWrite:
+            self._sayGoodbye()
+            self.transport.loseWriteConnection()
+
+    def loseConnection(self) -> None:
+        """Send what was written, say goodbye, close; not while a producer is paused or pulled."""
+        if self.disconnecting:
+            return
+        self.disconnecting = True
+        waits = not self._streaming or getattr(self.transport, "producerPaused", False)
+        if self._producer is not None and waits:
+            self.transport.pauseProducing()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        self._sayGoodbye()
+        self.transport.loseConnection()
+
+    def abortConnection(self) -> None:
+        """Reset the stream beneath; nothing is said any more."""
+        self.disconnecting = True
+        self._readDone = True
+        self._canWrite = False
+        self.transport.abortConnection()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """See L{IConsumer}; it is the transport beneath that asks and pauses."""
+        if self.tls is None:
+            producer.stopProducing()
+            return
+        self.transport.registerProducer(producer, streaming)
+        self._producer, self._streaming = producer, streaming
+
+    def unregisterProducer(self) -> None:
+        """See L{IConsumer}."""
+        if self._producer is not None:
+            self._producer = None
+            self.transport.unregisterProducer()
+            if self.disconnecting:
+                self._close()
+
+    def pauseProducing(self) -> None:
+        """Deliver nothing more; nothing more is read either."""
+        self._paused = True
+        if self.tls is not None:
+            self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Deliver again, what was held back first."""
+        self._paused = False
+        if self.tls is None or self.disconnecting:
+            return
+        self.transport.resumeProducing()
+        if (self._held or self._finBeneath) and not self._delivering:
+            self._held = False
+            self._end.soon(self._deliverHeld)
+
+    def stopProducing(self) -> None:
+        """See L{IPushProducer}."""
+        self.loseConnection()
+
+    @property
+    def peerFinished(self) -> bool:
+        """Whether the peer has finished sending."""
+        return self._readDone
+
+    def _name(self) -> object:
+        return self.connection or self.transport.getPeer()
+
+    def _sayOf(self, what: str) -> None:
+        _log.warn("{connection} {what}.", connection=self._name(), what=what)

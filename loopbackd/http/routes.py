@@ -49,6 +49,11 @@ class Parameter:
     required: bool
     default: Any = None
 
+    @property
+    def isWhole(self) -> bool:
+        """Whether it is a whole number."""
+        return self.type is int or getattr(self.type, "__origin__", None) is int
+
     def convert(self, text: str) -> Any:
         """
         The value a client wrote.
@@ -79,6 +84,7 @@ class Endpoint:
     @ivar returns: the type of the JSON in its usual answer, where that is worth saying.
     @ivar unruly: why a program that checks answers should keep away: they are broken on purpose,
         or without end. Empty where it need not.
+    @ivar anyCase: names of the query are understood in upper case, too.
     """
 
     template: str
@@ -96,6 +102,7 @@ class Endpoint:
     reads: Mapping[str, str] = field(default_factory=dict)
     returns: Any = None
     unruly: str = ""
+    anyCase: bool = False
 
     @property
     def summary(self) -> str:
@@ -115,6 +122,8 @@ class Endpoint:
         named = {}
         for one in self.options:
             text = request.argument(one.name)
+            if text is None and self.anyCase:
+                text = _argumentInAnyCase(request, one.name)
             if text is not None:
                 named[one.name] = one.convert(text)
             elif one.required:
@@ -174,7 +183,8 @@ class Routes:
     @param title: what these are, for the documents made of the table.
     @ivar failed: makes the answer for an error; one line of text by default.
     @ivar finish: adds to every answer what all have.
-    @ivar unfitWord: the status where a word of the path does not convert.
+    @ivar unfitWord: the status where a word of the path is no whole number, and should be; one that
+        does not convert for another reason is always 400.
     @ivar errorType: the media type of those answers.
     """
 
@@ -214,6 +224,7 @@ class Routes:
         reads: Mapping[str, str] | None = None,
         returns: Any = None,
         unruly: str = "",
+        anyCase: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Have the decorated function answer for a path; see L{Endpoint} for the parameters."""
 
@@ -236,6 +247,7 @@ class Routes:
                 reads or {},
                 returns,
                 unruly,
+                anyCase,
             )
             self._enter(endpoint)
             return handler
@@ -322,13 +334,18 @@ def _plainOptions(request: Request, allowed: str) -> Response:
     return Response(204, fields=[("Allow", allowed)])
 
 
+def _argumentInAnyCase(request: Request, name: str) -> str | None:
+    for key, value in request.query:
+        if key.lower() == name.lower():
+            return value
+    return None
+
+
 def _check(endpoint: Endpoint, words: tuple[str, ...], status: int) -> None:
+    """Refuse what is no whole number where one belongs; whether it fits is seen later."""
     for parameter, word in zip(endpoint.variables, words, strict=True):
-        if parameter.type is not str:
-            try:
-                parameter.convert(word)
-            except HTTPError as error:
-                raise HTTPError(status, error.detail) from None
+        if parameter.isWhole and not (word.isascii() and word.isdigit()):
+            raise HTTPError(status, f"{parameter.name} = {word[:60]!r} is no whole number")
 
 
 def _first(template: str) -> str:

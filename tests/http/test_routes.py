@@ -83,7 +83,8 @@ def test_found(target: str, wanted: str) -> None:
         ("/plain/", 404, "/plain/"),
         ("/size/", 404, "/size/"),
         ("/size/x", 404, "n = 'x'"),
-        ("/size/101", 404, "100"),
+        ("/size/-1", 404, "no whole number"),
+        ("/size/101", 400, "100"),
         ("/size/5?seed=x", 400, "seed = 'x'"),
         ("/size/5?wide=maybe", 400, "wide"),
         ("/two/a", 404, "/two/a"),
@@ -160,3 +161,20 @@ def test_anyTarget(rest: str) -> None:
     """Whatever the target, somebody answers, and it is never our mistake."""
     answered: Answered = ask(makeRoutes(), "/" + rest.replace("#", ""))
     assert answered.status in (200, 400, 404)
+
+
+def test_anyCase() -> None:
+    """Where a route says so, names of the query are understood in any case."""
+    routes = Routes("two")
+
+    @routes.add("/any", anyCase=True)
+    def anyCase(request: Request, *, seed: int = 0) -> Response:
+        return Response(200, b"%d" % seed)
+
+    @routes.add("/one")
+    def oneCase(request: Request, *, seed: int = 0) -> Response:
+        return Response(200, b"%d" % seed)
+
+    assert ask(routes, "/any?Seed=5").text == "5"
+    assert ask(routes, "/any?SEED=5&seed=6").text == "6"
+    assert ask(routes, "/one?Seed=5").text == "0"

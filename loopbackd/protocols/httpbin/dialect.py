@@ -7,6 +7,7 @@ The conventions are measured, not chosen; clients' test suites compare them byte
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -16,6 +17,9 @@ from loopbackd.http.messages import HTTPError, Request, Response, reasonFor
 
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
+TEXT: Final = "text/plain; charset=utf-8"
+METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH", "TRACE")
+"""What routes take that take anything."""
 
 _HIDDEN: Final = frozenset(
     [
@@ -45,11 +49,16 @@ _MOST_TITLES: Final = 4096
 
 def jsonText(value: Any) -> bytes:
     """Keys sorted, two spaces an indent, ASCII, a line feed at the end."""
-    return json.dumps(value, indent=2, sort_keys=True).encode("ascii") + b"\n"
+    try:
+        plain = json.dumps(value, sort_keys=True).encode("ascii")
+        return msgspec.json.format(plain, indent=2) + b"\n"
+    except msgspec.DecodeError:
+        # Half of a surrogate pair, which Python alone takes for a character; it is slow.
+        return json.dumps(value, indent=2, sort_keys=True).encode("ascii") + b"\n"
 
 
 def textsAsJSON(value: Any) -> bytes:
-    """L{jsonText} for what has no numbers in it: the same bytes, ten times as fast."""
+    """L{jsonText} for what has no numbers in it: the same bytes, and faster still."""
     encoded = _encoder.encode(value)
     if encoded.isascii() and b"\\u007f" not in encoded:
         return msgspec.json.format(encoded, indent=2) + b"\n"
@@ -123,23 +132,89 @@ def scheme(request: Request) -> str:
     return request.scheme
 
 
+def authority(request: Request) -> str:
+    """Host and port as the client calls us; without C{Host} (HTTP/1.0), our own address."""
+    host = request.host
+    if not host:
+        here = request.on.transport.getHost()
+        return f"{here.host}:{here.port}" if hasattr(here, "port") else "localhost"
+    if not host.islower():
+        host = host.lower()
+    usual = ":443" if request.on.isTLS else ":80"
+    return host.removesuffix(usual) if host.endswith(usual) else host
+
+
+def ownURL(request: Request, path: str) -> str:
+    """The address of another path here, as this client would write it."""
+    claimed = scheme(request)
+    if claimed not in ("http", "https"):
+        claimed = request.scheme
+    return f"{claimed}://{authority(request)}{path}"
+
+
 def url(request: Request) -> str:
     """The whole address that was asked for, its percent-escapes normalised."""
-    target = request.rawPath
-    if request.rawQuery:
-        target += b"?" + request.rawQuery
-    shown = _normalised(target) if b"%" in target else target.decode("ascii")
-    return f"{scheme(request)}://{request.host}{shown}"
+    path, query = request.rawPath, request.rawQuery
+    shown = _shownPath(path) if b"%" in path or path.startswith(b"//") else path.decode("ascii")
+    if query:
+        shown += "?" + (_shownQuery(query) if b"%" in query else query.decode("ascii"))
+    return f"{scheme(request)}://{authority(request)}{shown}"
 
 
-def _normalised(target: bytes) -> str:
-    return quote(unquote_to_bytes(target).decode("utf-8", "replace"), safe="!#$&'()*+,/:;=?@[]~|%")
+# What a browser shows of an escape, and what it leaves escaped because it would mean something
+# else: the rules of werkzeug, on which httpbin stands, and of the URL standard.
+_KEPT: Final = "|".join(f"{code:02X}" for code in (*range(0x21), 0x25, 0x7F))
+_KEPT_IN_PATH: Final = re.compile(f"((?:%(?:{_KEPT}|23|2F|3F))+)", re.I)
+_KEPT_IN_QUERY: Final = re.compile(f"((?:%(?:{_KEPT}|23|26|2B|3D))+)", re.I)
+_STRAY: Final = re.compile("[\udc80-\udcff]")
+
+
+def _shownPath(path: bytes) -> str:
+    text = unquote_to_bytes(path).decode("utf-8", "replace").lstrip("/")
+    return "/" + _unquoted(_KEPT_IN_PATH, quote(text, safe="!$&'()*+,/:;=@%"))
+
+
+def _shownQuery(query: bytes) -> str:
+    return _unquoted(_KEPT_IN_QUERY, quote(query, safe="!$&'()*+,/:;=?@%"))
+
+
+def _unquoted(kept: re.Pattern[str], text: str) -> str:
+    """Every second part of what the pattern splits is kept as it is."""
+    parts = kept.split(text)
+    parts[::2] = [decoded(unquote_to_bytes(part)) for part in parts[::2]]
+    return "".join(parts)
+
+
+def decoded(text: bytes) -> str:
+    """UTF-8 as text; bytes that are none stay escaped with a percent sign."""
+    found = text.decode("utf-8", "surrogateescape")
+    if found.isascii() or not _STRAY.search(found):
+        return found
+    return _STRAY.sub(lambda match: f"%{ord(match[0]) - 0xDC00:02X}", found)
+
+
+def readPairs(text: bytes) -> list[tuple[str, str]]:
+    """C{application/x-www-form-urlencoded}; what is not UTF-8 stays escaped."""
+    found = []
+    for part in text.split(b"&"):
+        if part:
+            name, _, value = part.replace(b"+", b" ").partition(b"=")
+            found.append((decoded(unquote_to_bytes(name)), decoded(unquote_to_bytes(value))))
+    return found
+
+
+def arguments(request: Request) -> list[tuple[str, str]]:
+    """The names and values of the query, as they are shown."""
+    found = request.query
+    if found and any("\ufffd" in name or "\ufffd" in value for name, value in found):
+        return readPairs(request.rawQuery)
+    return found
 
 
 def basics(request: Request) -> dict[str, Any]:
     """What most answers show of a request: C{args}, C{headers}, C{origin}, C{url}."""
     return {
-        "args": flattened(request.query),
+        "args": flattened(arguments(request)),
         "headers": shownFields(request),
         "origin": origin(request),
         "url": url(request),

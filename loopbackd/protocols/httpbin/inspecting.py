@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any, Final
+
 from loopbackd.http.messages import Request, Response
-from loopbackd.http.routes import Routes
-from loopbackd.protocols.httpbin.dialect import answerTexts, basics, origin, shownFields
+from loopbackd.http.routes import Routes, Takes
+from loopbackd.protocols.httpbin.dialect import (
+    JSON,
+    METHODS,
+    answerTexts,
+    basics,
+    flattened,
+    jsonText,
+    origin,
+    readPairs,
+    shownFields,
+)
+from loopbackd.protocols.httpbin.forms import (
+    MULTIPART,
+    OCTETS,
+    URLENCODED,
+    parseForm,
+    parseJSON,
+    shownBytes,
+)
+
+CONSUMES: Final = (JSON, URLENCODED, MULTIPART, "*/*")
+UNREADABLE: Final = {400: "the body is not what its Content-Type says", 413: "it is too long"}
 
 routes = Routes("requests, as they came")
 
@@ -13,6 +37,61 @@ routes = Routes("requests, as they came")
 def get(request: Request) -> Response:
     """The request's query, header fields and origin."""
     return answerTexts(basics(request))
+
+
+def shownBody(request: Request) -> dict[str, Any]:
+    """
+    What a request brought: C{data}, C{files}, C{form}, C{json}.
+
+    @raise HTTPError: it is not what its type says.
+    """
+    body = request.body
+    form = parseForm(request.fields.get("content-type"), body, readPairs)
+    if form.isForm:
+        files = [(name, shownBytes(one.content, one.type or OCTETS)) for name, one in form.files]
+        fields = flattened(form.fields)
+        return {"data": "", "files": flattened(files), "form": fields, "json": None}
+    return {"data": shownBytes(body), "files": {}, "form": {}, "json": parseJSON(body)}
+
+
+def answerFull(request: Request, **more: Any) -> Response:
+    """An answer with all of a request, and more."""
+    shown = {**basics(request), **shownBody(request), **more}
+    try:
+        text = jsonText(shown)
+    except RecursionError:
+        # It could be read, but nested so deeply it cannot be written.
+        text = jsonText({**shown, "json": None})
+    return Response(200, text, JSON)
+
+
+_whole = partial(
+    routes.add,
+    takes=Takes.WHOLE,
+    answers=UNREADABLE,
+    consumes=CONSUMES,
+)
+
+
+@_whole("/post", methods=["POST"], group="methods", example="/post")
+@_whole("/put", methods=["PUT"], group="methods", example="/put")
+@_whole("/patch", methods=["PATCH"], group="methods", example="/patch")
+@_whole("/delete", methods=["DELETE"], group="methods", example="/delete")
+def full(request: Request) -> Response:
+    """All of the request: query, header fields, and its body as data, form, files or JSON."""
+    return answerFull(request)
+
+
+@_whole("/anything", methods=METHODS, group="anything", example="/anything?name=value")
+def anything(request: Request) -> Response:
+    """All of the request, whatever its method."""
+    return answerFull(request, method=request.method)
+
+
+@_whole("/anything/{more...}", methods=METHODS, group="anything", example="/anything/at/all")
+def anythingBelow(request: Request, more: str) -> Response:
+    """All of the request, whatever its method and path."""
+    return answerFull(request, method=request.method)
 
 
 @routes.add("/headers", group="inspection", example="/headers")

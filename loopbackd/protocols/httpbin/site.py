@@ -5,7 +5,7 @@ from __future__ import annotations
 from loopbackd.http.factory import HTTPFactory
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.routes import Routes
-from loopbackd.protocols.httpbin import inspecting
+from loopbackd.protocols.httpbin import inspecting, statuses
 from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
 from loopbackd.protocols.httpbin.index import addIndex
 
@@ -15,7 +15,7 @@ def makeSite() -> Mounts:
     root = Routes(
         "the HTTP test service", failed=failed, finish=finish, options=options, errorType=HTML
     )
-    for table in (inspecting.routes,):
+    for table in (inspecting.routes, statuses.routes):
         root.extend(table)
     site = Mounts(root)
     addIndex(site)

@@ -1,0 +1,173 @@
+"""
+What a body means: forms in their two encodings, and JSON; no I/O.
+
+L{parseForm} is for every dialect; how fields and files are shown is the dialect's.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from multipart import (
+    MultipartError,
+    MultipartSegment,
+    ParserLimitReached,
+    PushMultipartParser,
+    parse_options_header,
+)
+
+from loopbackd.http.messages import HTTPError, parseQuery
+
+URLENCODED: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
+OCTETS: Final = "application/octet-stream"
+
+Reader = Callable[[bytes], list[tuple[str, str]]]
+
+_MOST_PARTS: Final = 1000
+_MOST_FIELDS: Final = 10_000
+_EXTENDED: Final = re.compile(r";[ \t]*filename\*[ \t]*=[ \t]*([^';]*)'[^';]*'([^;\s]*)", re.I)
+_CHARSETS: Final = frozenset(["ascii", "us-ascii", "utf-8", "utf8", "iso-8859-1", "latin-1"])
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """
+    A file in a form.
+
+    @ivar filename: what the client calls it.
+    @ivar type: its media type, as the client has it; empty where it says nothing.
+    """
+
+    filename: str
+    type: str
+    content: bytes
+
+
+@dataclass(slots=True)
+class Form:
+    """
+    What was in a form, in order.
+
+    @ivar isForm: whether the body was a form at all.
+    """
+
+    isForm: bool = False
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    files: list[tuple[str, File]] = field(default_factory=list)
+
+
+def parseForm(type: str | None, body: bytes, read: Reader = parseQuery) -> Form:
+    """
+    The form in a body.
+
+    @param type: the value of C{Content-Type}.
+    @param read: takes an urlencoded body apart.
+    @return: a form without anything where there is no body, or its type is none of a form.
+    @raise HTTPError: 400 for what only looks like a form, 413 for too many parts.
+    """
+    if not type or not body:
+        return Form()
+    mediaType, options = parse_options_header(type)
+    if mediaType == URLENCODED:
+        if body.count(b"&") >= _MOST_FIELDS:
+            raise HTTPError(413, f"a form may have {_MOST_FIELDS} fields here")
+        return Form(True, read(body))
+    if mediaType == MULTIPART:
+        boundary = options.get("boundary")
+        if not boundary:
+            raise HTTPError(400, f"Content-Type: {MULTIPART} lacks its boundary")
+        return _parseMultipart(boundary, body)
+    return Form()
+
+
+def _parseMultipart(boundary: str, body: bytes) -> Form:
+    form = Form(True)
+    part: MultipartSegment | None = None
+    pieces: list[bytes] = []
+    try:
+        # What is no UTF-8 is mended later; latin-1 loses nothing until then.
+        with PushMultipartParser(
+            boundary.encode("latin-1"),
+            max_header_size=8192,
+            max_segment_count=_MOST_PARTS,
+            header_charset="latin-1",
+        ) as parser:
+            for event in parser.parse(body):
+                if isinstance(event, MultipartSegment):
+                    part, pieces = event, []
+                elif event:
+                    pieces.append(event)
+                elif part is not None:
+                    _enter(form, part, b"".join(pieces))
+    except ParserLimitReached as error:
+        raise HTTPError(413, f"the {MULTIPART} body: {error}") from None
+    except MultipartError as error:
+        raise HTTPError(400, f"the {MULTIPART} body cannot be read: {error}") from None
+    return form
+
+
+def _enter(form: Form, part: MultipartSegment, content: bytes) -> None:
+    name = _mended(part.name or "")
+    filename = part.filename
+    if filename is None:
+        filename = _extendedFilename(part.header("Content-Disposition") or "")
+    if filename is None:
+        charset = (part.charset or "").lower()
+        text = content.decode(charset if charset in _CHARSETS else "utf-8", "replace")
+        form.fields.append((name, text))
+    else:
+        type = _mended(part.header("Content-Type") or "")
+        form.files.append((name, File(_mended(filename), type, content)))
+
+
+def _mended(text: str) -> str:
+    return text if text.isascii() else text.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _extendedFilename(disposition: str) -> str | None:
+    """C{filename*} (RFC 8187), which some clients send although they should not (RFC 7578)."""
+    found = _EXTENDED.search(disposition)
+    if found is None or found[1].lower() not in _CHARSETS:
+        return None
+    text = unquote_to_bytes(found[2]).decode(found[1], "replace")
+    return text.encode("utf-8", "replace").decode("latin-1")
+
+
+def parseJSON(body: bytes) -> Any:
+    """
+    The JSON value in a body.
+
+    @return: L{None} for what is none; infinity, NaN and a nesting nobody can follow are none.
+    """
+    if not body:
+        return None
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON (RFC 8259 section 6)")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number - number != 0:
+        raise ValueError(f"{digits} is too large")
+    return number
+
+
+def shownBytes(content: bytes, type: str = OCTETS) -> str:
+    """Text as it is; what is not UTF-8 as a C{data:} URL (RFC 2397) of that media type."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"data:{type};base64,{base64.b64encode(content).decode('ascii')}"

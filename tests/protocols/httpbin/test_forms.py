@@ -1,0 +1,132 @@
+"""Forms in both encodings, and JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loopbackd.http.messages import HTTPError
+from loopbackd.protocols.httpbin.forms import File, parseForm, parseJSON, shownBytes
+
+MULTIPART = "multipart/form-data; boundary=xyz"
+
+
+def part(disposition: str, content: bytes, *more: str) -> bytes:
+    """A part with those fields."""
+    lines = ["--xyz", f"Content-Disposition: form-data; {disposition}", *more, "", ""]
+    return "\r\n".join(lines).encode() + content + b"\r\n"
+
+
+END = b"--xyz--\r\n"
+
+
+def test_urlencoded() -> None:
+    """Names and values, in order; names can repeat and values be empty."""
+    form = parseForm("Application/X-WWW-Form-URLencoded; charset=utf-8", b"a=1&b=%C3%A9+x&a=&c")
+    assert form.isForm
+    assert form.fields == [("a", "1"), ("b", "é x"), ("a", ""), ("c", "")]
+
+
+def test_multipart() -> None:
+    """Fields and files, told apart by a file name."""
+    body = (
+        b"a preamble that nobody reads\r\n"
+        + part('name="a"', "é".encode())
+        + part('name="a"', b"\xe9", "Content-Type: text/plain; charset=ISO-8859-1")
+        + part('name="f"; filename="é.bin"', b"\0\xff\r\n--xy", "Content-Type: image/x; y=z")
+        + part('name="f"; filename=""', b"")
+        + END
+        + b"an epilogue"
+    )
+    form = parseForm(MULTIPART, body)
+    assert form.fields == [("a", "é"), ("a", "é")]
+    assert form.files == [
+        ("f", File("é.bin", "image/x; y=z", b"\0\xff\r\n--xy")),
+        ("f", File("", "", b"")),
+    ]
+
+
+def test_extendedFilename() -> None:
+    """Some clients write names of files in the encoding of RFC 8187."""
+    form = parseForm(MULTIPART, part("name=f; filename*=utf-8''%e2%82%ac.txt", b"x") + END)
+    assert form.files == [("f", File("€.txt", "", b"x"))]
+    form = parseForm(MULTIPART, part("name=f; filename*=klingon''%e2", b"x") + END)
+    assert (form.fields, form.files) == ([("f", "x")], [])
+
+
+@pytest.mark.parametrize("type", [None, "", "text/plain", "application/json", "multipart/mixed"])
+def test_noForm(type: str | None) -> None:
+    """Other bodies are none."""
+    assert not parseForm(type, b"a=b").isForm
+
+
+def test_noBody() -> None:
+    """Where there is no body, its type says nothing."""
+    assert not parseForm("multipart/form-data", b"").isForm
+
+
+@pytest.mark.parametrize(
+    ("type", "body", "why"),
+    [
+        ("multipart/form-data", part('name="a"', b"1") + END, "lacks its boundary"),
+        (MULTIPART, b"a=b", "cannot be read"),
+        (MULTIPART, part('name="a"', b"1"), "Unexpected end"),
+        (MULTIPART, part('name="a"', b"1", "no colon") + END, "Malformed"),
+        (MULTIPART, b"--xyz\r\n\r\nx\r\n" + END, "Missing Content-Disposition"),
+    ],
+)
+def test_malformed(type: str, body: bytes, why: str) -> None:
+    """What only looks like a form is the client's mistake, and it is told what is wrong."""
+    with pytest.raises(HTTPError, match=why) as caught:
+        parseForm(type, body)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("type", "body"),
+    [
+        (MULTIPART, part('name="a"', b"") * 1001 + END),
+        ("application/x-www-form-urlencoded", b"&" * 10_000),
+    ],
+)
+def test_tooMany(type: str, body: bytes) -> None:
+    """A form has a bound."""
+    with pytest.raises(HTTPError) as caught:
+        parseForm(type, body)
+    assert caught.value.status == 413
+
+
+@given(st.sampled_from([MULTIPART, "application/x-www-form-urlencoded"]), st.binary())
+def test_anyBytes(type: str, body: bytes) -> None:
+    """Whatever comes is a form, or refused."""
+    try:
+        form = parseForm(type, body)
+    except HTTPError as error:
+        assert error.status in (400, 413)
+    else:
+        assert form.isForm == bool(body)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
+def test_JSON(value: object) -> None:
+    """JSON is read whatever its type was said to be."""
+    assert parseJSON(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"x", b"{", b"\xff", b"NaN", b"[-Infinity]", b"1e999", b"[" * 100_000, b"1" * 5000],
+)
+def test_noJSON(body: bytes) -> None:
+    """What could not be written again is none."""
+    assert parseJSON(body) is None
+
+
+def test_bytesAreShown() -> None:
+    """As text where they are text, else in a URL that holds them."""
+    assert shownBytes("é".encode()) == "é"
+    assert shownBytes(b"\xff\xfe\xfd") == "data:application/octet-stream;base64,//79"
+    assert shownBytes(b"\xff", "image/png") == "data:image/png;base64,/w=="

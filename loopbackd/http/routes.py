@@ -107,7 +107,8 @@ class Endpoint:
     @property
     def summary(self) -> str:
         """What it is for, in one sentence."""
-        return (inspect.getdoc(self.handler) or "").partition("\n\n")[0].replace("\n", " ")
+        said = (inspect.getdoc(self.handler) or "").partition("\n\n")[0].replace("\n", " ")
+        return re.sub(r"\b[CL]\{([^{}]*)\}", r"\1", said)
 
     def call(self, request: Request, words: tuple[str, ...]) -> Answer | Awaitable[Answer]:
         """
@@ -258,7 +259,7 @@ class Routes:
         template = endpoint.template
         place = self._templates.get(template)
         if place is None:
-            pattern = _pattern(template) if "{" in template else None
+            pattern = patternOf(template) if "{" in template else None
             place = self._templates[template] = _Place(pattern)
             if pattern is None:
                 self._plain[template.encode()] = place
@@ -354,7 +355,8 @@ def _first(template: str) -> str:
     return "" if "{" in segment else segment
 
 
-def _pattern(template: str) -> re.Pattern[str]:
+def patternOf(template: str) -> re.Pattern[str]:
+    """What paths a template stands for; a group for each variable."""
     parts = re.split(r"(\{\w+(?:\.\.\.)?\})", template)
     wanted = ""
     for part in parts:

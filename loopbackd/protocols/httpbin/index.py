@@ -1,30 +1,102 @@
-"""The page at C{/}: what this address is, and the routes it has."""
+"""What a site says of itself: the page at C{/}, for browsers and terminals, and its OpenAPI."""
 
 from __future__ import annotations
 
-from html import escape
+from functools import cache
+from importlib.metadata import version
 
-from loopbackd.http.messages import Request, Response
+import msgspec
+from twisted.internet.address import UNIXAddress
+
+from loopbackd.http.documents import Document, packaged
+from loopbackd.http.messages import HTTPError, Request, Response
 from loopbackd.http.mounts import Mounts
+from loopbackd.http.openapi import describe
 from loopbackd.protocols.hello import shownAddress
+from loopbackd.protocols.httpbin.dialect import HTML, JSON
+from loopbackd.protocols.httpbin.listing import HIDDEN, Way, asText, listed
+from loopbackd.protocols.httpbin.page import asPage, policy, template
 
-HTML = "text/html; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
 
 
 def addIndex(site: Mounts) -> None:
-    """Give a site a page that lists what it has."""
+    """Give a site its index and its description; they show whatever its tables have when asked."""
     routes = site.root
+    assets = packaged("loopbackd.protocols.httpbin", "static")
+    page = template()
 
-    @routes.add("/", group="about", example="/", produces=[HTML])
+    @cache
+    def described(count: int) -> Document:
+        document = describe(site, title="loopbackd", version=version("loopbackd"))
+        return Document(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n", JSON)
+
+    def description(request: Request) -> Response:
+        return described(_size(site)).answer(request)
+
+    @routes.add("/", group="about", example="/", produces=[HTML, TEXT])
     def index(request: Request) -> Response:
-        """This page."""
-        where = escape(shownAddress(request.on.transport.getHost()))
-        rows = "".join(
-            f"<tr><td><code>{escape(one.template)}</code><td>{escape(one.summary)}\n"
-            for one in routes.endpoints
-        )
-        page = (
-            "<!doctype html>\n<html lang=en>\n<title>loopbackd</title>\n"
-            f"<h1>Hello from {where}!</h1>\n<table>\n{rows}</table>\n"
-        )
-        return Response(200, page.encode(), HTML)
+        """What this address is and has: a page for browsers, a text for everybody else."""
+        parts = listed(site)
+        where = shownAddress(request.on.transport.getHost())
+        fields: list[tuple[str | bytes, str | bytes]] = [
+            ("Vary", "Accept"),
+            ("Cache-Control", "no-cache"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        if not wantsHTML(request):
+            text = asText(parts, f"Hello from {where}!", wayOf(request))
+            return Response(200, text.encode(), TEXT, fields)
+        fields += [
+            ("Content-Security-Policy", policy(request.host)),
+            ("Referrer-Policy", "no-referrer"),
+        ]
+        text = asPage(page, parts, where, wayOf(request))
+        return Response(200, text.encode(), HTML, fields)
+
+    @routes.add("/openapi.json", group="about", answers={304: "It is as it was."})
+    def openapi(request: Request) -> Response:
+        """All of this for programs, in OpenAPI 3.1."""
+        return description(request)
+
+    @routes.add("/spec.json", group="about", answers={304: "It is as it was."})
+    def spec(request: Request) -> Response:
+        """The same, where httpbin has its description."""
+        return description(request)
+
+    types = sorted({asset.type for asset in assets.values()})
+
+    @routes.add(
+        "/static/{name}",
+        group=HIDDEN,
+        example="/static/index.css",
+        produces=types,
+        answers={304: "It is as it was.", 404: "There is no such file."},
+    )
+    def static(request: Request, name: str) -> Response:
+        """What the page is made of."""
+        asset = assets.get(name)
+        if asset is None:
+            raise HTTPError(404, f"the page has no {name[:60]!r}")
+        return asset.answer(request)
+
+
+def _size(site: Mounts) -> int:
+    return sum(len(table.endpoints) for table in (site.root, *site.mounted.values()))
+
+
+def wantsHTML(request: Request) -> bool:
+    """Whether the client names HTML among what it accepts; programs that take anything do not."""
+    for member in request.fields.members("accept"):
+        type, *parameters = (part.strip().lower() for part in member.split(";"))
+        if type in ("text/html", "application/xhtml+xml"):
+            return not any(one in ("q=0", "q=0.0", "q=0.00", "q=0.000") for one in parameters)
+    return False
+
+
+def wayOf(request: Request) -> Way:
+    """How this client reached us, for examples that it can repeat."""
+    here = request.on.transport.getHost()
+    if isinstance(here, UNIXAddress):
+        return Way(f"{request.scheme}://{request.host or 'localhost'}", shownAddress(here))
+    return Way(f"{request.scheme}://{request.host or shownAddress(here)}")

@@ -8,6 +8,7 @@ from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin import inspecting, statuses
 from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
 from loopbackd.protocols.httpbin.index import addIndex
+from loopbackd.protocols.httpbin.own import addOwn
 
 
 def makeSite() -> Mounts:
@@ -17,6 +18,7 @@ def makeSite() -> Mounts:
     )
     for table in (inspecting.routes, statuses.routes):
         root.extend(table)
+    addOwn(root)
     site = Mounts(root)
     addIndex(site)
     return site

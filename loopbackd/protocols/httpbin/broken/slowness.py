@@ -12,6 +12,9 @@ _REFUSES, _TAKES, _EITHER = Verdict.REFUSES, Verdict.TAKES, Verdict.EITHER
 _TIME: Final = Span(5, 0, 600)
 _FOREVER: Final = Span(60, 0, 600)
 _PIECE: Final = Span(4096, 16, 1 << 18)
+_TICK: Final = 0.01
+"""Seconds that lie at least between two pieces of what is slow."""
+
 _BREATH: Final = 0.05
 """Seconds between two pieces of what does not end."""
 
@@ -19,13 +22,16 @@ slowness = Family("too slow, too much")
 
 
 async def drip(wire: Wire, data: bytes, seconds: float) -> None:
-    """Write byte by byte, so that the last one goes when that time has passed."""
-    pause = seconds / max(1, len(data) - 1)
-    for at in range(len(data)):
-        if at and pause:
-            await wire.sleep(pause)
-        wire.write(data[at : at + 1])
+    """Write byte by byte, or in as many pieces as that time has ticks; the last at its end."""
+    steps = min(len(data) - 1, round(seconds / _TICK))
+    written = 0
+    for step in range(steps):
+        upto = 1 + (len(data) - 1) * step // steps
+        wire.write(data[written:upto])
+        written = upto
         await wire.drained()
+        await wire.sleep(seconds / steps)
+    wire.write(data[written:])
 
 
 async def forever(wire: Wire, request: Request, piece: bytes, seconds: float) -> None:
@@ -58,7 +64,7 @@ async def lateAnswer(wire: Wire, request: Request, options: Options) -> None:
     seconds=_TIME,
 )
 async def slowHead(wire: Wire, request: Request, options: Options) -> None:
-    """A head that comes byte by byte in C{seconds}, then its body."""
+    """A head that comes bit by bit in C{seconds}, then its body."""
     await drip(wire, WHOLE[: -len(BODY)], options.seconds)
     wire.write(BODY)
 
@@ -72,7 +78,7 @@ async def slowHead(wire: Wire, request: Request, options: Options) -> None:
     bytes=Span(100, 1, 65536),
 )
 async def slowBody(wire: Wire, request: Request, options: Options) -> None:
-    """A body of C{bytes} that comes byte by byte in C{seconds}."""
+    """A body of C{bytes} that comes bit by bit in C{seconds}."""
     wire.write(head(b"Content-Length: %d" % options.bytes))
     await drip(wire, b"s" * options.bytes, options.seconds)
 

@@ -32,7 +32,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
     methods=_METHODS,
     group="broken on purpose",
     example="/broken/empty-reply",
-    answers={400: "it takes no such parameter", 404: "there is no such breakage"},
+    answers={400: "there is no such breakage, or it takes no such parameter"},
     produces=["text/plain"],
 )
 def broken(

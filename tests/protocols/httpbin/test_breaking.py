@@ -43,7 +43,7 @@ def test_page() -> None:
 @pytest.mark.parametrize(
     ("target", "status", "why"),
     [
-        ("/broken/nothing", 404, "how = 'nothing'"),
+        ("/broken/nothing", 400, "how = 'nothing'"),
         ("/broken/empty-reply?bytes=5", 400, "empty-reply does not take bytes; it takes nothing"),
         ("/broken/reset-after?bytes=65537", 400, "bytes = 65537 is not within 0 and 65536"),
         ("/broken/reset-after?bytes=-1", 400, "bytes = '-1'"),

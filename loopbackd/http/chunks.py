@@ -9,7 +9,7 @@ from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import TOKEN, VALUE, Fields, Pair
 from loopbackd.http.head import Limits
 
-_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*((?:;[\t\x20-\x7e\x80-\xff]*)?)")
+_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)")
 _MOST_EXTENSIONS: Final = 16384
 LAST: Final = b"0\r\n\r\n"
 """What ends a body in chunks that has no trailers."""

@@ -99,7 +99,8 @@ class RequestParser:
 
     def _incomplete(self, data: bytes, at: int) -> None:
         """Refuse what cannot become a head any more."""
-        if _ALONE.search(data, max(at, self._seen - 1)):
+        # What is before this head may end with CR, and has nothing to do with it.
+        if data.startswith(b"\n", at) or _ALONE.search(data, max(at, self._seen - 1)):
             raise HTTPError(400, "lines of a head end with CR LF, and neither stands alone")
         if len(data) - at > self._limits.head:
             raise self._tooLong(data, at)

@@ -12,6 +12,10 @@ HIDDEN = "page"
 """The group of routes that only serve the page itself."""
 
 
+TRUST = '--cacert "$(loopbackd ca show --path)"'
+"""Has curl trust the authority of this machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """
@@ -29,7 +33,8 @@ class Way:
         *options, path = words
         if self.socket is not None:
             options = ["--unix-socket", self.socket, *options]
-        return shlex.join(["curl", *options, self.base + path])
+        line = shlex.join([*options, self.base + path])
+        return f"curl {TRUST} {line}" if self.base.startswith("https:") else f"curl {line}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,9 @@ def asPage(page: Template, parts: list[Part], where: str, way: Way) -> str:
     bare = re.sub(r"^\w+://", "", way.base)
     return page.substitute(
         where=escape(where),
-        base=escape(way.base),
-        secure=escape(f"https://{bare}"),
+        secure=escape(Way(f"https://{bare}", way.socket).curl("/get")),
         count=len(rows),
         first=escape(way.curl("/get?name=value")),
-        fetched=escape(way.curl("/openapi.json")),
         navigation="".join(map(_navigation, parts)),
         routes="".join(_part(part, way) for part in parts),
         paths="".join(

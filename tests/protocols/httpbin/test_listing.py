@@ -68,6 +68,12 @@ def test_unixSocket() -> None:
     assert way.curl("/ip") == "curl --unix-socket '/run/a socket' http://localhost/ip"
 
 
+def test_tls() -> None:
+    """Who came by TLS is told how to trust the certificate."""
+    wanted = 'curl --cacert "$(loopbackd ca show --path)" https://localhost/ip'
+    assert Way("https://localhost").curl("/ip") == wanted
+
+
 def site() -> Mounts:
     """Two tables."""
     root, other = Routes("the root"), Routes("the others")

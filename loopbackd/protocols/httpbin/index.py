@@ -80,6 +80,11 @@ def addIndex(site: Mounts) -> None:
             raise HTTPError(404, f"the page has no {name[:60]!r}")
         return asset.answer(request)
 
+    @routes.add("/favicon.ico", group=HIDDEN, produces=["image/svg+xml"])
+    def icon(request: Request) -> Response:
+        """What browsers ask for with whatever they show."""
+        return assets["icon.svg"].answer(request)
+
 
 def _size(site: Mounts) -> int:
     return sum(len(table.endpoints) for table in (site.root, *site.mounted.values()))

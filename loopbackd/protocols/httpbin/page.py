@@ -85,11 +85,12 @@ def _group(part: Part, group: Group, way: Way) -> str:
 
 
 def _route(row: Row, way: Way) -> str:
-    methods = "any" if "*" in row.methods else " ".join(row.methods)
     if row.isWebSocket:
         methods = "WS"
-    path = re.sub(r"(\{[^{}]*\})", r"<var>\1</var>", escape(row.path))
-    path = path.replace("/", "/<wbr>")
+    else:
+        methods = "any" if len(row.methods) > 4 else " ".join(row.methods).replace("*", "any")
+    path = escape(row.path).replace("/", "/<wbr>")
+    path = re.sub(r"(\{[^{}]*\})", r"<var>\1</var>", path)
     command = row.command(way)
     example = ""
     if command is not None:

@@ -160,21 +160,6 @@ def test_find(visited: Callable[..., Any]) -> None:
         seen.shows("#nothing", "No route")
 
 
-def test_console(visited: Callable[..., Any]) -> None:
-    """The WebSocket console shows what was sent, what came back, and the code of the end."""
-    with visited() as seen:
-        page = seen.page
-        page.click("#ws-connect")
-        seen.shows("#ws-state", "open")
-        page.fill("#ws-text", "over and out")
-        page.press("#ws-text", "Enter")
-        seen.shows("#ws-log .sent", "over and out")
-        seen.shows("#ws-log .got", "over and out")
-        page.fill("#ws-code", "4321")
-        page.click("#ws-close")
-        seen.shows("#ws-log li", "closed, code 4321")
-
-
 def test_withoutScript(visited: Callable[..., Any]) -> None:
     """Without JavaScript everything can be read, links lead to answers, and the form is sent."""
     with visited(java_script_enabled=False) as seen:

@@ -19,7 +19,8 @@ def entityTags(value: str) -> list[str]:
     value = value.strip(" \t")
     if value == "*":
         return ["*"]
-    tags, at = [], 0
+    tags: list[str] = []
+    at = 0
     while True:
         while at < len(value) and value[at] in " \t,":
             at += 1

@@ -320,6 +320,11 @@ class Routes:
             plain = self._plain.get(unquote_to_bytes(path))
             if plain is not None:
                 return plain, ()
+        if path.startswith(b"//"):
+            # Whoever puts an address and a path together has two, now and then.
+            path = b"/" + path.lstrip(b"/")
+            plain = self._plain.get(path)
+            return self._search(path) if plain is None else (plain, ())
         raise HTTPError(404, f"there is nothing at {text[:200]}")
 
     def _optionsEndpoint(self, place: _Place) -> Endpoint:

@@ -178,3 +178,10 @@ def test_anyCase() -> None:
     assert ask(routes, "/any?Seed=5").text == "5"
     assert ask(routes, "/any?SEED=5&seed=6").text == "6"
     assert ask(routes, "/one?Seed=5").text == "0"
+
+
+def test_twoSlashes() -> None:
+    """An address that ends with a slash and a path that begins with one lead to the path."""
+    assert ask(makeRoutes(), "//plain").status == 200
+    assert ask(makeRoutes(), "///size/5").status == 200
+    assert ask(makeRoutes(), "//nowhere").status == 404

@@ -18,6 +18,8 @@ from loopbackd.http.messages import HTTPError, Request, Response, reasonFor
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"
+SANDBOX: Final = ("Content-Security-Policy", "sandbox")
+"""For pages that a client wrote: no scripts of theirs run in our name."""
 METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH", "TRACE")
 """What routes take that take anything."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from loopbackd.http.factory import HTTPFactory
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.routes import Routes
-from loopbackd.protocols.httpbin import inspecting, statuses
 from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
 from loopbackd.protocols.httpbin.index import addIndex
 from loopbackd.protocols.httpbin.own import addOwn
+from loopbackd.protocols.httpbin.root import addDialect
 
 
 def makeSite() -> Mounts:
@@ -16,8 +16,7 @@ def makeSite() -> Mounts:
     root = Routes(
         "the HTTP test service", failed=failed, finish=finish, options=options, errorType=HTML
     )
-    for table in (inspecting.routes, statuses.routes):
-        root.extend(table)
+    addDialect(root)
     addOwn(root)
     site = Mounts(root)
     addIndex(site)

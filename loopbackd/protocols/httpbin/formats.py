@@ -1,0 +1,113 @@
+"""Samples of the usual formats and encodings, each always the same."""
+
+from __future__ import annotations
+
+import gzip as gzips
+import zlib
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.routes import Routes
+from loopbackd.protocols.httpbin.dialect import HTML, JSON, jsonText, origin, shownFields
+
+XML: Final = "application/xml"
+PLAIN: Final = "text/plain"
+
+routes = Routes("samples")
+
+
+@cache
+def sample(name: str) -> bytes:
+    """A file that comes with this package."""
+    place = files("loopbackd.protocols.httpbin").joinpath("samples", name)
+    return place.read_bytes()
+
+
+@routes.add("/json", group="formats", example="/json")
+def json(request: Request) -> Response:
+    """A small JSON document."""
+    return Response(200, sample("slides.json"), JSON)
+
+
+@routes.add("/xml", group="formats", example="/xml", produces=[XML])
+def xml(request: Request) -> Response:
+    """The same in XML."""
+    return Response(200, sample("slides.xml"), XML)
+
+
+@routes.add("/html", group="formats", example="/html", produces=[HTML])
+def html(request: Request) -> Response:
+    """A small page of HTML."""
+    return Response(200, sample("novel.html"), HTML)
+
+
+@routes.add("/encoding/utf8", group="formats", example="/encoding/utf8", produces=[HTML])
+def utf8(request: Request) -> Response:
+    """A page with characters from all over the world."""
+    return Response(200, sample("unicode.html"), HTML)
+
+
+@routes.add("/forms/post", group="formats", example="/forms/post", produces=[HTML])
+def form(request: Request) -> Response:
+    """A form that is sent to C{/post}."""
+    return Response(200, sample("order.html"), HTML)
+
+
+@routes.add("/robots.txt", group="formats", example="/robots.txt", produces=[PLAIN])
+def robots(request: Request) -> Response:
+    """What robots may not visit (RFC 9309)."""
+    return Response(200, b"User-agent: *\nDisallow: /deny\n", PLAIN)
+
+
+@routes.add("/deny", group="formats", example="/deny", produces=[PLAIN])
+def deny(request: Request) -> Response:
+    """What they find if they do."""
+    return Response(200, sample("deny.txt"), PLAIN)
+
+
+def _encoded(request: Request, word: str) -> bytes:
+    shown: dict[str, Any] = {
+        word: True,
+        "headers": shownFields(request),
+        "method": request.method,
+        "origin": origin(request),
+    }
+    return jsonText(shown)
+
+
+@routes.add("/gzip", group="encodings", example="/gzip")
+def gzip(request: Request) -> Response:
+    """The request's header fields, compressed by gzip whether it is accepted or not."""
+    body = gzips.compress(_encoded(request, "gzipped"), 4, mtime=0)
+    return Response(200, body, JSON, [("Content-Encoding", "gzip")])
+
+
+@routes.add("/deflate", group="encodings", example="/deflate")
+def deflate(request: Request) -> Response:
+    """The same by deflate, in the zlib format (RFC 9110 section 8.4.1.2)."""
+    body = zlib.compress(_encoded(request, "deflated"))
+    return Response(200, body, JSON, [("Content-Encoding", "deflate")])
+
+
+@routes.add(
+    "/brotli",
+    group="encodings",
+    example="/brotli",
+    answers={501: "the package brotli is not installed"},
+)
+def brotli(request: Request) -> Response:
+    """The same by Brotli (RFC 7932)."""
+    try:
+        import brotli as brotlis
+    except ImportError:
+        raise HTTPError(501, "Brotli is missing here; pip install 'loopbackd[encodings]'") from None
+    body = brotlis.compress(_encoded(request, "brotli"))
+    return Response(200, body, JSON, [("Content-Encoding", "br")])
+
+
+@routes.add("/legacy", group="formats", example="/legacy", usual=302, produces=[HTML])
+def legacy(request: Request) -> Response:
+    """Leads to the index, which was there before."""
+    return Response(302, b"", HTML, [("Location", "/")])

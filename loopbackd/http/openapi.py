@@ -33,6 +33,9 @@ _WITHOUT_CONTENT: Final = frozenset(["get", "head", "options", "trace"])
 
 _PLAIN: Final = "text/plain"
 
+UNRULY: Final = "unruly"
+"""The tag of operations that a program which checks answers should leave out."""
+
 _ABOUT: Final = """\
 Made of the table of routes that answers the requests.
 
@@ -42,7 +45,13 @@ long 408, a target that is too long 414, an expectation other than 100-continue 
 long header fields 431, a transfer coding other than chunked 501, a version other than 1.x 505; the
 connection is closed after these.
 
-`x-unruly` on an operation says why a program that checks answers should keep away from it."""
+The tag `unruly` is on operations from which a program that checks answers should keep away;
+`x-unruly` says why."""
+
+_UNRULY_TAG: Final = {
+    "name": UNRULY,
+    "description": "Answers that are broken on purpose, or without end.",
+}
 
 
 def describe(
@@ -69,7 +78,7 @@ def describe(
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": url} for url in servers],
-        "tags": [{"name": name} for name in written.tags],
+        "tags": [*({"name": name} for name in written.tags), _UNRULY_TAG],
         "paths": written.paths,
         "components": {"responses": written.refusals, "schemas": written.schemas.components},
     }
@@ -156,6 +165,7 @@ class _Written:
         if more:
             operation["description"] = more
         if endpoint.unruly:
+            operation["tags"].append(UNRULY)
             operation["x-unruly"] = endpoint.unruly
         parameters = self._parameters(endpoint, names)
         if parameters:

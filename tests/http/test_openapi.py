@@ -209,14 +209,17 @@ def test_mounted() -> None:
     other.add("/x", group="some")(nothing)
     root.add("/go_x")(nothing)
     document = described(root, go=other)
-    assert [tag["name"] for tag in document["tags"]] == ["some", "other", "/go some"]
+    assert [tag["name"] for tag in document["tags"]] == ["some", "other", "/go some", "unruly"]
     assert set(document["components"]["responses"]) == {"BadRequest", "goBadRequest"}
     identifiers = [one["get"]["operationId"] for one in document["paths"].values()]
     assert len(set(identifiers)) == 3
 
 
 def test_unruly() -> None:
-    """Why a program should keep away from a route stands in the document."""
+    """Why a program should keep away from a route stands in the document, under a tag."""
     routes = Routes("test")
     routes.add("/x", unruly="it never ends")(nothing)
-    assert described(routes)["paths"]["/x"]["get"]["x-unruly"] == "it never ends"
+    document = described(routes)
+    operation = document["paths"]["/x"]["get"]
+    assert operation["x-unruly"] == "it never ends"
+    assert operation["tags"] == ["other", "unruly"]

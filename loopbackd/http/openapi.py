@@ -299,4 +299,7 @@ def _isJSON(type: str) -> bool:
 
 
 def _body(type: str) -> dict[str, Any]:
+    """What can be said of a body of that type: a form has names, text is text."""
+    if type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        return {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}
     return {"schema": {"type": "string"}} if type.startswith("text/") else {}

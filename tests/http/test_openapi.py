@@ -202,6 +202,16 @@ class TestResponses:
         assert list(described(routes)["paths"]["/n/{n}"]["get"]["responses"]) == ["200", "400"]
 
 
+def test_forms() -> None:
+    """A body that is a form has names and values, not just anything."""
+    routes = Routes("test")
+    types = ["application/x-www-form-urlencoded", "application/json"]
+    routes.add("/x", methods=["POST"], takes=Takes.WHOLE, consumes=types)(nothing)
+    content = described(routes)["paths"]["/x"]["post"]["requestBody"]["content"]
+    assert content["application/x-www-form-urlencoded"]["schema"]["type"] == "object"
+    assert content["application/json"] == {}
+
+
 def test_mounted() -> None:
     """A table under a prefix has tags, refusals and identifiers of its own."""
     root, other = Routes("root"), Routes("other", errorType="application/json")

@@ -136,7 +136,8 @@ def settle(request: Request, codes: str) -> int:
     methods=METHODS,
     group="status",
     example="/status/418",
-    answers={400: "no status, or none that can be sent", 404: "any status, as asked for"},
+    usual=0,
+    answers={0: "any status, as asked for", 400: "no status, or none that can be sent"},
     produces=[HTML, TEXT, JSON],
 )
 def status(request: Request, codes: str) -> Response:

@@ -1,0 +1,59 @@
+"""The OpenAPI document is held against the running daemon by a program that knows nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import HERE, Running, script
+
+CHECKS = [
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "unsupported_method",
+    "allow_header_conformance",
+]
+"""
+Every status that comes is in the document, 5xx above all, and what comes with it is as described.
+
+Not whether valid data is accepted: some words have a grammar that no schema tells.
+"""
+
+
+@pytest.mark.load
+@pytest.mark.timeout(400)
+def test_schemathesis(
+    tmp_path: Path, missing: Callable[[str], Any], daemon: Callable[..., Running]
+) -> None:
+    """Whatever Schemathesis can think of is answered as the document says, and logs no failure."""
+    if find_spec("schemathesis") is None:
+        missing("schemathesis is not installed: pip install 'loopbackd[contract]'")
+    isFull = os.environ.get("CI") == "true" and not os.environ.get("LOOPBACKD_PLAIN_REACTOR")
+    running = daemon("--listen", HERE)
+    host, port = running.address("auto")
+    done = subprocess.run(
+        [
+            *(script("st"), "run", f"http://{host}:{port}/openapi.json", "--no-color"),
+            *("--max-time", "120" if isFull else "20"),
+            *("--phases", "examples,coverage,fuzzing"),
+            *("--checks", ",".join(CHECKS)),
+            *("--exclude-tag", "unruly"),
+            *("--workers", "1", "--request-timeout", "20", "--max-redirects", "20"),
+            *("--generation-database", "none", "--warnings", "off"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=380,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " generated, " in done.stdout, done.stdout
+    running.stop()

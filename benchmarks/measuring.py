@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from servers import BUILD, NotRun, Running, Server, prepared, running
+from starting import BUILD, NotRun, Running, Server, prepared, running
 
 IDLE_CONNECTIONS = 2000
 WARM_UP_CONNECTIONS = 1000

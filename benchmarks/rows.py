@@ -13,15 +13,23 @@ from measuring import (
     underLoad,
 )
 from servers import (
+    AIOHTTP,
+    AIOHTTP_DUMPS,
     ASYNCIO,
     BLOCKING,
     EPOLL,
+    HTTPBIN,
     LOOPBACKD,
     PORTFORWARD,
     SOCAT,
     STOCK,
+    TWISTED_WEB,
+    UVICORN,
+    UVICORN_DUMPS,
     UVLOOP,
 )
+from web import CONNECTIONS as WEB_CONNECTIONS
+from web import underWrk
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,13 @@ PER_MESSAGE = Column("cpu_per_message", "server CPU µs per message", False, 2, 
 PER_CONNECTION = Column("cpu_per_message", "server CPU µs per connection", False, 1, 1e6)
 MESSAGES = Column("messages_per_second", "messages/s", True)
 MEGABYTES = Column("megabytes_per_second", "MB/s", True)
+REQUESTS = Column("requests_per_second", "requests/s", True)
+PER_REQUEST = Column("cpu_per_message", "server CPU µs per request", False, 1, 1e6)
 CONNECTIONS = Column("connections_per_second", "connections/s", True)
 
 ECHO = (LOOPBACKD, EPOLL, UVLOOP, ASYNCIO, STOCK, SOCAT)
 HELLO = (LOOPBACKD, EPOLL, UVLOOP, ASYNCIO, STOCK, BLOCKING, SOCAT)
+WEB = (LOOPBACKD, HTTPBIN, TWISTED_WEB, AIOHTTP, UVICORN, AIOHTTP_DUMPS, UVICORN_DUMPS)
 
 ROWS = (
     Row(
@@ -91,6 +102,20 @@ ROWS = (
         "From starting the process to accepting a connection",
         (Column("seconds_to_listening", "ms", False, 0, 1e3),),
         freshEachTime((LOOPBACKD, PORTFORWARD), startRound, startRounds=True, warmUp=True),
+        needsLoad=False,
+    ),
+    Row(
+        "http",
+        f"HTTP: GET /get, {WEB_CONNECTIONS} connections that stay",
+        (REQUESTS, PER_REQUEST),
+        underWrk(WEB),
+        needsLoad=False,
+    ),
+    Row(
+        "httpclose",
+        f"HTTP: connect, GET /get, be closed; {WEB_CONNECTIONS} at a time",
+        (REQUESTS, PER_REQUEST),
+        underWrk(WEB, "-H", "Connection: close"),
         needsLoad=False,
     ),
 )

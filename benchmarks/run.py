@@ -19,7 +19,7 @@ from types import FrameType
 
 from measuring import Entry, Plan
 from rows import ROWS, Row
-from servers import BUILD, NotRun, compileTools
+from starting import BUILD, NotRun, compileTools
 from tables import table
 
 

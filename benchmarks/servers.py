@@ -1,42 +1,15 @@
-"""The servers that are compared: how each is started, watched and ended."""
+"""The servers that are compared: how each is started."""
 
 import importlib.util
-import os
-import random
-import resource
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-HERE = Path(__file__).resolve().parent
-BUILD = HERE / "build"
-TWISTD = str(Path(sys.executable).parent / "twistd")
+from starting import BUILD, HERE, Server
 
-SECONDS_TO_LISTEN = 20.0
-SECONDS_TO_END = 5.0
-
-
-class NotRun(Exception):
-    """A server or a tool cannot take part; the message says why."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A name for the tables, the command for a port and a job, and what the command needs."""
-
-    name: str
-    command: Callable[[int, str], list[str]]
-    lacks: Callable[[], str | None] = lambda: None
-    onePerProcess: bool = True
-    """Whether one process does the work, so that its CPU time is the server's."""
+BIN = Path(sys.executable).parent
+TWISTD = str(BIN / "twistd")
 
 
 def peer(script: str, *options: str) -> Callable[[int, str], list[str]]:
@@ -80,9 +53,21 @@ def socatCommand(port: int, job: str) -> list[str]:
     return ["socat", "-U", listen, "OPEN:greeting,rdonly"]
 
 
-def lacksModule(name: str) -> Callable[[], str | None]:
-    """What to say when a Python module is not installed."""
-    return lambda: None if importlib.util.find_spec(name) else f"{name} is not installed"
+def gunicornCommand(port: int, job: str) -> list[str]:
+    """httpbin as its readers run it: gunicorn with two workers, with threads for keep-alive."""
+    bind = f"127.0.0.1:{port}"
+    words = ["-w", "2", "-k", "gthread", "--threads", "4", "--log-level", "warning"]
+    return [str(BIN / "gunicorn"), *words, "-b", bind, "httpbin:app"]
+
+
+def lacksModule(*names: str) -> Callable[[], str | None]:
+    """What to say when one of these Python modules is not installed."""
+
+    def lacks() -> str | None:
+        missing = [name for name in names if not importlib.util.find_spec(name)]
+        return f"{missing[0]} is not installed" if missing else None
+
+    return lacks
 
 
 def lacksProgram(name: str) -> Callable[[], str | None]:
@@ -100,139 +85,23 @@ UVLOOP = Server("uvloop", peer("asyncio_echo.py", "--uvloop"), lacksModule("uvlo
 ASYNCIO = Server("asyncio", peer("asyncio_echo.py"))
 STOCK = Server("stock Twisted", peer("stock_twisted.py"))
 BLOCKING = Server("blocking loop, listen(5)", peer("blocking_hello.py"))
-SOCAT = Server("socat, fork", socatCommand, lacksProgram("socat"), onePerProcess=False)
+SOCAT = Server("socat, fork", socatCommand, lacksProgram("socat"), processesStay=False)
 PORTFORWARD = Server("twistd portforward", portforwardCommand)
 
-
-def compileTools() -> None:
-    """Build the load generator and the C peer, where they are older than their source."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise NotRun("the load generator needs a C compiler (cc), which is not installed")
-    BUILD.mkdir(exist_ok=True)
-    for source in (HERE / "load.c", HERE / "peers" / "epoll.c"):
-        program = BUILD / source.stem
-        if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
-            continue
-        subprocess.run([compiler, "-O2", "-Wall", "-o", str(program), str(source)], check=True)
-
-
-def freePort() -> int:
-    """
-    A free port outside the range the kernel takes local ports from.
-
-    Inside that range a client's own port could be in the server's way, and a connection attempt to
-    a port where nothing listens yet could reach itself.
-    """
-    words = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
-    low, high = int(words[0]), int(words[1])
-    above, below = range(high + 1, 65536), range(max(1024, low - 8000), low)
-    ports = above if len(above) >= 1000 else below
-    for port in random.sample(ports, min(200, len(ports))):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
-    raise NotRun("no free port outside the kernel's range for local ports")
-
-
-def prepared(cpu: int | None) -> Callable[[], None]:
-    """What a child does before it becomes the program: more descriptors, and one CPU if asked."""
-
-    def prepare() -> None:
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        if cpu is not None:
-            os.sched_setaffinity(0, {cpu})
-
-    return prepare
-
-
-class Running:
-    """A server that has been started; ``waitUntilListening`` tells when it is of use."""
-
-    secondsToListening = 0.0
-
-    def __init__(self, server: Server, job: str, directory: Path, cpu: int | None) -> None:
-        self.server = server
-        self.port = freePort()
-        self.log = directory / f"{self.port}.log"
-        (directory / "greeting").write_text(f"Hello from 127.0.0.1:{self.port}!")  # socat sends it
-        with self.log.open("wb") as log:
-            self.started = time.perf_counter()
-            self.process = subprocess.Popen(
-                server.command(self.port, job),
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=prepared(cpu),
-            )
-
-    def waitUntilListening(self) -> float:
-        """Connect until it works; the seconds since the process was started."""
-        deadline = self.started + SECONDS_TO_LISTEN
-        while time.perf_counter() < deadline:
-            with socket.socket() as probe:
-                probe.settimeout(1.0)
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return time.perf_counter() - self.started
-            if self.process.poll() is not None:
-                raise NotRun(f"ended before it listened: {self.lastWords()}")
-            time.sleep(0.001)
-        raise NotRun(f"did not listen within {SECONDS_TO_LISTEN:.0f} s: {self.lastWords()}")
-
-    def lastWords(self) -> str:
-        """The last line the server wrote, or its exit code."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1].strip()[:160] if lines else f"exit code {self.process.poll()}"
-
-    def cpuSeconds(self) -> float | None:
-        """CPU time of all threads so far; None where one process is not the whole server."""
-        if not self.server.onePerProcess:
-            return None
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        try:
-            return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-        except OSError:
-            return None
-
-    def memory(self) -> dict[str, int]:
-        """Resident and proportional bytes of the process, as far as the kernel tells."""
-        found: dict[str, int] = {}
-        for name, word in (("status", "VmRSS"), ("smaps_rollup", "Pss")):
-            with suppress(OSError):
-                for line in Path(f"/proc/{self.process.pid}/{name}").read_text().splitlines():
-                    if line.startswith(f"{word}:"):
-                        found[word] = int(line.split()[1]) * 1024
-        return found
-
-    def end(self) -> None:
-        """Terminate the server and the processes it started itself."""
-        self._signal(signal.SIGTERM)
-        try:
-            self.process.wait(SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
-            self.process.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
-
-
-@contextmanager
-def running(server: Server, job: str, cpu: int | None) -> Iterator[Running]:
-    """The server, listening, in a directory of its own; ended and cleaned up afterwards."""
-    missing = server.lacks()
-    if missing:
-        raise NotRun(missing)
-    with TemporaryDirectory(prefix="loopbackd-benchmark-") as directory:
-        started = Running(server, job, Path(directory), cpu)
-        try:
-            started.secondsToListening = started.waitUntilListening()
-            yield started
-        finally:
-            started.end()
+HTTPBIN = Server(
+    "httpbin, gunicorn, 2 workers",
+    gunicornCommand,
+    lacksModule("httpbin", "gunicorn"),
+    isPinned=False,
+)
+TWISTED_WEB = Server("twisted.web, fixed body", peer("twisted_web.py"))
+AIOHTTP = Server("aiohttp", peer("aiohttp_get.py"), lacksModule("aiohttp"))
+UVICORN = Server(
+    "uvicorn, httptools, uvloop", peer("uvicorn_get.py"), lacksModule("uvicorn", "uvloop")
+)
+AIOHTTP_DUMPS = Server(
+    "aiohttp, json.dumps", peer("aiohttp_get.py", "--dumps"), lacksModule("aiohttp")
+)
+UVICORN_DUMPS = Server(
+    "uvicorn, json.dumps", peer("uvicorn_get.py", "--dumps"), lacksModule("uvicorn", "uvloop")
+)

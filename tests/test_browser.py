@@ -148,6 +148,32 @@ def test_pick(visited: Callable[..., Any]) -> None:
         seen.shows("#answer-body", '"name": "value"')
 
 
+def test_image(visited: Callable[..., Any]) -> None:
+    """An image is shown as one."""
+    with visited() as seen:
+        seen.page.fill("#try-path", "/image/png")
+        seen.page.click("#try button.main")
+        seen.page.locator("#answer-image img").wait_for(state="visible")
+        seen.asked = [url for url in seen.asked if not url.startswith("blob:")]
+
+
+def test_binary(visited: Callable[..., Any]) -> None:
+    """Bytes that are no text are shown in hexadecimal."""
+    with visited() as seen:
+        seen.page.fill("#try-path", "/bytes/20?seed=1")
+        seen.page.click("#try button.main")
+        seen.shows("#answer-body", "000010  ")
+
+
+def test_stop(visited: Callable[..., Any]) -> None:
+    """An answer that takes its time is shown as it comes, and can be stopped."""
+    with visited() as seen:
+        seen.page.fill("#try-path", "/delay/10")
+        seen.page.click("#try button.main")
+        seen.page.click("#try-stop")
+        seen.shows("#answer-status.bad", "stopped")
+
+
 def test_find(visited: Callable[..., Any]) -> None:
     """The list shows what one looks for, and says so if there is none."""
     with visited() as seen:

@@ -30,7 +30,7 @@ def asPage(page: Template, parts: list[Part], where: str, way: Way) -> str:
         where=escape(where),
         secure=escape(Way(f"https://{bare}", way.socket).curl("/get")),
         count=len(rows),
-        first=escape(way.curl("/get?name=value")),
+        first=escape(way.curl("/get")),
         navigation="".join(map(_navigation, parts)),
         routes="".join(_part(part, way) for part in parts),
         paths="".join(

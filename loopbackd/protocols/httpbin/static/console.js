@@ -8,7 +8,7 @@ let socket = null;
 function note(kind, mark, text) {
   const log = one("ws-log");
   const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-  const line = document.createElement("li");
+  const line = document.createElement("div");
   line.className = kind;
   const time = document.createElement("time");
   time.textContent = new Date().toTimeString().slice(0, 8);

@@ -65,7 +65,10 @@ async function read(response, stop) {
     const blob = new Blob(parts, { type });
     if (/^image\//.test(type)) {
       picture = URL.createObjectURL(blob);
-      one("answer-image").src = picture;
+      const image = document.createElement("img");
+      image.alt = "The body of the answer";
+      image.src = picture;
+      one("answer-image").replaceChildren(image);
       one("answer-image").hidden = false;
     } else {
       one("answer-body").textContent = hex(new Uint8Array(await blob.arrayBuffer()));

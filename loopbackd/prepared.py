@@ -104,6 +104,7 @@ class Prepared:
             and self.store.directory == other.store.directory
             and not (self.settings.tls and self.settings.tls.client_ca not in ("", "own"))
             and not any(isFile(protocol) for protocol in _protocols(self.settings))
+            and not (self.settings.http and self.settings.http.hasFiles)
         )
 
 
@@ -137,13 +138,32 @@ def _factory(settings: ServiceSettings, directory: Path, store: AuthorityStore) 
                     made = makeFactory(wanted.protocol, wanted.options, directory)
                 except ProtocolError as error:
                     raise ProtocolError(f"routes: {kind}: {error}") from error
+                if kind == "http":
+                    _configureHTTP(made, settings, directory)
                 factory.routes[kind] = made
         if settings.tls is not None and factory.terminator is None:
             raise ProtocolError("tls = ... says how TLS is ended, and routes.tls leads elsewhere")
         return factory
+    _configureHTTP(factory, settings, directory)
     if settings.tls is not None:
         return TLSFactory(terminator, factory)
     return factory
+
+
+def _configureHTTP(factory: IProtocolFactory, settings: ServiceSettings, directory: Path) -> None:
+    """
+    Give the HTTP test service its settings, where there are any.
+
+    @raise ProtocolError: something is wrong with them.
+    """
+    if settings.http is not None:
+        from loopbackd.protocols.httpbin.site import TestServiceFactory
+
+        assert isinstance(factory, TestServiceFactory)
+        try:
+            factory.configure(settings.http, directory)
+        except ValueError as error:
+            raise ProtocolError(f"http: {error}") from error
 
 
 def _terminator(settings: ServiceSettings, directory: Path, store: AuthorityStore) -> Terminator:

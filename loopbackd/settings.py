@@ -10,6 +10,16 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from loopbackd.httpsettings import (
+    AnswerSettings,
+    BodyWanted,
+    BrokenSettings,
+    DelaySettings,
+    DribbleSettings,
+    HTTPSettings,
+    StubSettings,
+)
+
 DEFAULT_PORT = 62893
 DEFAULT_ENDPOINT = f"tcp:{DEFAULT_PORT}:interface=127.0.0.1"
 
@@ -80,6 +90,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @ivar routes: for C{auto} alone.
     @ivar tls: speak TLS from the first byte, with certificates from the local authority; for
         C{auto} how it is spoken where a client begins with it.
+    @ivar http: for C{http}, or C{auto} where that has HTTP, alone.
     @ivar twin: also claim the same port on C{[::1]} where the endpoint is on C{127.0.0.1}.
     @ivar allow_remote: permit an endpoint that other machines can reach.
     @ivar allow_uids: the uids or user names that may connect; empty for everybody.
@@ -98,6 +109,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     options: dict[str, Any] = {}
     routes: Routes | None = None
     tls: TLSSettings | None = None
+    http: HTTPSettings | None = None
     twin: bool = True
     allow_remote: bool = False
     allow_uids: tuple[Uid | str, ...] = ()
@@ -208,7 +220,21 @@ def _check(settings: Settings, source: str) -> Settings:
                 f"{source}: service {service.name!r}: routes belong to protocol 'auto',"
                 f" not to {service.protocol!r}; remove [service.routes]"
             )
+        if service.http is not None and not servesHTTP(service):
+            raise SettingsError(
+                f"{source}: service {service.name!r}: http is for protocol 'http', or 'auto' with"
+                f" the route http = 'http', not for {service.protocol!r} as it is here;"
+                " remove [service.http]"
+            )
     return settings
+
+
+def servesHTTP(service: ServiceSettings) -> bool:
+    """Whether the HTTP test service is what HTTP gets there."""
+    if service.protocol != "auto":
+        return service.protocol == "http"
+    route = (service.routes or Routes()).http
+    return (route.protocol if isinstance(route, Route) else route) == "http"
 
 
 def _nameServices(asked: dict[str, Any]) -> None:
@@ -247,6 +273,12 @@ _WORDS = {
     "`bool`": "true or false",
     "`array`": "a list",
     "`object`": "a table",
+    "`bool | int | str | object | array`": "a text, a number, true, false, a table or a list",
+    "`float | object`": "a number or a table",
+    "`object | array`": "a table or a list",
+    "`str | array`": "a text or a list",
+    "`int | null`": "a whole number",
+    "`str | null`": "a text",
     "`date`": "a date",
     "`datetime`": "a date and time",
     "`time`": "a time of day",
@@ -260,7 +292,15 @@ _TABLES = {
     "tls": TLSSettings,
     "log": LogSettings,
     "authority": AuthoritySettings,
+    "http": HTTPSettings,
+    "stub": StubSettings,
+    "answer": AnswerSettings,
+    "body": BodyWanted,
+    "delay": DelaySettings,
+    "dribble": DribbleSettings,
+    "broken": BrokenSettings,
 }
+_NUMBERED = frozenset(["stub", "answer"])
 
 
 def _explain(message: str, asked: dict[str, Any], source: str) -> str:
@@ -280,6 +320,8 @@ def _explain(message: str, asked: dict[str, Any], source: str) -> str:
             value = value[int(index)]
             if isinstance(value, dict) and "name" in value:
                 place[-1] = f"{place[-1]} {_short(value['name'])}"
+            elif place[-1] in _NUMBERED:
+                place[-1] = f"{place[-1]} {int(index) + 1}"
         else:
             isInside = True
     prefix = ": ".join([source, *place])

@@ -63,6 +63,7 @@ class Request:
     @ivar pieces: the body as it comes, where the route takes it so.
     @ivar trailers: what came behind a chunked body.
     @ivar on: the connection it came on.
+    @ivar note: what the site wants to remember of it.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Request:
         "fields",
         "head",
         "method",
+        "note",
         "on",
         "pieces",
         "rawPath",
@@ -89,6 +91,7 @@ class Request:
         self.pieces: AsyncIterator[bytes] | None = None
         self.trailers: Fields | None = None
         self.on = on
+        self.note: Any = None
         self._path: str | None = None
         self._query: list[tuple[str, str]] | None = None
 
@@ -181,9 +184,10 @@ class Response:
     @ivar fields: in the order they are sent; nothing in them may have line ends.
     @ivar body: pieces are sent chunked, or with C{length} if that is known.
     @ivar trailers: called when the body is out, for the fields behind it.
+    @ivar isForeign: C{fields} may have a C{Date} and a C{Server} of its own, which stay alone.
     """
 
-    __slots__ = ("body", "fields", "length", "reason", "status", "trailers")
+    __slots__ = ("body", "fields", "isForeign", "length", "reason", "status", "trailers")
 
     def __init__(
         self,
@@ -204,6 +208,7 @@ class Response:
         self.reason = reason
         self.length = length
         self.trailers = trailers
+        self.isForeign = False
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"

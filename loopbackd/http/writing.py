@@ -81,11 +81,16 @@ def headOf(answer: Response, date: bytes, framing: bytes, connection: bytes) -> 
     @param connection: the C{Connection} field, or nothing.
     @raise ValueError: it would be something else than one head.
     """
+    server = SERVER
+    if answer.isForeign:
+        names = {encoded(name).lower() for name, _ in answer.fields}
+        date = b"" if b"date" in names else date
+        server = b"" if b"server" in names else server
     return b"".join(
         (
             statusLine(answer.status, answer.reason),
             date,
-            SERVER,
+            server,
             fieldLines(answer.fields),
             framing,
             connection,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from loopbackd.http.factory import HTTPFactory
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.routes import Routes
+from loopbackd.httpsettings import HTTPSettings
+from loopbackd.iloopbackd import Surroundings
+from loopbackd.protocols.httpbin.breakages import BREAKAGES
 from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
 from loopbackd.protocols.httpbin.index import addIndex
 from loopbackd.protocols.httpbin.own import addOwn
 from loopbackd.protocols.httpbin.root import addDialect
+from loopbackd.stubs.building import boundsOf, limitsOf, patienceOf, stubSite, wantsStubs
+from loopbackd.stubs.site import StubSite
 
 
 def makeSite() -> Mounts:
@@ -24,7 +31,47 @@ def makeSite() -> Mounts:
 
 
 class TestServiceFactory(HTTPFactory):
-    """Builds the connections of the test service."""
+    """
+    Builds the connections of the test service.
+
+    @ivar stubbed: its stubs and its journal, once there are any.
+    """
+
+    stubbed: StubSite | None = None
 
     def __init__(self) -> None:
         super().__init__(makeSite())
+
+    def configure(self, asked: HTTPSettings, directory: Path) -> None:
+        """
+        Do as the configuration says.
+
+        @param directory: what paths in it are relative to.
+        @raise ValueError: something is wrong with it; the message begins with the key.
+        """
+        self.limits = limitsOf(asked)
+        self.bounds = boundsOf(asked)
+        self.patience = patienceOf(asked)
+        if wantsStubs(asked):
+            self._stub(asked, directory)
+
+    def stubs(self) -> StubSite:
+        """The stubs and the journal, to be changed while the service runs; made if need be."""
+        return self.stubbed or self._stub(HTTPSettings(), Path())
+
+    def _stub(self, asked: HTTPSettings, directory: Path) -> StubSite:
+        found = self.stubbed = stubSite(self.site, asked, directory, BREAKAGES)
+        found.stubs.workshop.reactor = getattr(self, "clock", None)
+        self.site = found
+        return found
+
+    def servedBy(self, surroundings: Surroundings) -> None:
+        """See L{IServedFactory}."""
+        super().servedBy(surroundings)
+        if self.stubbed is not None:
+            self.stubbed.stubs.workshop.reactor = surroundings.reactor
+
+    def stopFactory(self) -> None:
+        """No more connections will come."""
+        if self.stubbed is not None:
+            self.stubbed.stubs.workshop.close()

@@ -1,0 +1,95 @@
+"""A request as a command of curl's, for a POSIX shell."""
+
+from __future__ import annotations
+
+import re
+from shlex import quote
+from typing import Final
+
+from loopbackd.stubs.journal import Entry
+
+_PRINTABLE: Final = re.compile(rb"[\t\n\x20-\x7e]*")
+_LONGEST_WORD: Final = 60_000
+"""Bytes of a body that is a word of the command; the system has a bound for those."""
+
+_PIECE: Final = 4096
+
+
+def curlCommand(entry: Entry) -> str:
+    """
+    The command that sends the same request: the same fields and the same bytes.
+
+    The body is a word of the command where it is text, and else comes by C{printf}.  What only
+    delimits the message is left to curl; names of fields that curl adds are taken out.
+    """
+    head = entry.head
+    words = ["curl", "-sS", "-g", "--path-as-is"]
+    if not head.minor:
+        words.append("--http1.0")
+    if head.method == "HEAD":
+        words.append("--head")
+    else:
+        words += ["-X", quote(head.method)]
+    if not head.target.startswith(b"/"):
+        words += ["--request-target", _word(head.target)]
+    words += _fields(entry)
+    body = entry.body.data
+    pipe = note = ""
+    if body:
+        if _PRINTABLE.fullmatch(body) is not None and len(body) <= _LONGEST_WORD:
+            words += ["--data-raw", quote(body.decode("ascii"))]
+        else:
+            words += ["--data-binary", "@-"]
+            pipe = f"{{ {'; '.join(_printf(body))}; }} | "
+    if entry.body.isCut:
+        note = f"# only {len(body)} of {entry.body.size} bytes of the body were kept\n"
+    return f"{note}{pipe}{' '.join([*words, _word(_url(entry))])}"
+
+
+def _url(entry: Entry) -> bytes:
+    # With another target the path is not looked at.
+    url = entry.url if entry.head.target.startswith(b"/") else f"{entry.url.split('*')[0]}"
+    return url.encode("latin-1")
+
+
+def _fields(entry: Entry) -> list[str]:
+    head, body = entry.head, entry.body.data
+    words: list[str] = []
+    names = set()
+    for name, value in head.fields.pairs:
+        key = name.lower()
+        names.add(key)
+        if key == b"content-length" or (key == b"host" and value == head.host):
+            continue
+        if key == b"transfer-encoding" and not body:
+            continue
+        words += ["-H", _word(name + b": " + value if value else name + b";")]
+    added = [b"User-Agent", b"Accept"]
+    if body:
+        added += [b"Content-Type", b"Expect"]
+    for name in added:
+        if name.lower() not in names:
+            words += ["-H", quote(f"{name.decode()}:")]
+    return words
+
+
+def _word(text: bytes) -> str:
+    """Bytes as a word of the shell; those that are not ASCII by a command of its own."""
+    if _PRINTABLE.fullmatch(text) is not None:
+        return quote(text.decode("ascii"))
+    return f'"$({_printf(text)[0]})"'
+
+
+def _printf(data: bytes) -> list[str]:
+    """Commands that print these bytes."""
+    pieces = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
+    return [f"printf '{''.join(map(_octal, piece))}'" for piece in pieces]
+
+
+def _octal(byte: int) -> str:
+    character = chr(byte)
+    if character.isascii() and (
+        character.isalnum() or character in " !#$&()*+,-./:;<=>?@[]^_`{|}~"
+    ):
+        return character
+    return f"\\{byte:03o}"

@@ -1,0 +1,76 @@
+"""The way to a real server."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    wrapClientTLS,
+)
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.web.client import URI
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from loopbackd.stubs.targets import isLoopback
+
+_CONNECT_TIMEOUT: Final = 10
+
+
+@implementer(IStreamClientEndpoint)
+class _OneOf:
+    """C{localhost}: the first of its addresses where somebody listens."""
+
+    def __init__(self, endpoints: list[Any]) -> None:
+        self._endpoints = endpoints
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """See L{IStreamClientEndpoint}."""
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        *others, last = self._endpoints
+        for endpoint in others:
+            try:
+                made: IProtocol = await endpoint.connect(factory)
+                return made
+            except ConnectError:
+                continue
+        return await last.connect(factory)  # type: ignore[no-any-return]
+
+
+@implementer(IAgentEndpointFactory)
+class Ways:
+    """
+    The way to a target.
+
+    C{localhost} and names below it are never asked of a name server (RFC 6761 section 6.3).
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def endpointForURI(self, uri: URI) -> Any:
+        """See L{IAgentEndpointFactory}."""
+        host, port = uri.host.decode("ascii").strip("[]"), uri.port
+        endpoint = self._plain(host, port)
+        if uri.scheme == b"https":
+            return wrapClientTLS(optionsForClientTLS(host), endpoint)
+        return endpoint
+
+    def _plain(self, host: str, port: int) -> Any:
+        try:
+            version = ip_address(host).version
+        except ValueError:
+            if isLoopback(host):
+                return _OneOf([self._plain("127.0.0.1", port), self._plain("::1", port)])
+            return HostnameEndpoint(self._reactor, host, port, timeout=_CONNECT_TIMEOUT)
+        kind = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
+        return kind(self._reactor, host, port, timeout=_CONNECT_TIMEOUT)

@@ -110,6 +110,7 @@ READING_ORDER = [
     "loopbackd.protocols.httpbin.contents",
     "loopbackd.protocols.httpbin.pacing",
     "loopbackd.protocols.httpbin.dialect",
+    "loopbackd.protocols.httpbin.multipart",
     "loopbackd.protocols.httpbin.forms",
     "loopbackd.protocols.httpbin.inspecting",
     "loopbackd.protocols.httpbin.statuses",

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
-
-from multipart import (
-    MultipartError,
-    MultipartSegment,
-    ParserLimitReached,
-    PushMultipartParser,
-    parse_options_header,
-)
 
 from loopbackd.http.messages import HTTPError, parseQuery
+from loopbackd.protocols.httpbin.multipart import (
+    MultipartError,
+    Part,
+    parseMultipart,
+    parseParameters,
+)
 
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
@@ -32,7 +28,6 @@ Reader = Callable[[bytes], list[tuple[str, str]]]
 
 _MOST_PARTS: Final = 1000
 _MOST_FIELDS: Final = 10_000
-_EXTENDED: Final = re.compile(r";[ \t]*filename\*[ \t]*=[ \t]*([^';]*)'[^';]*'([^;\s]*)", re.I)
 _CHARSETS: Final = frozenset(["ascii", "us-ascii", "utf-8", "utf8", "iso-8859-1", "latin-1"])
 
 
@@ -74,7 +69,7 @@ def parseForm(type: str | None, body: bytes, read: Reader = parseQuery) -> Form:
     """
     if not type or not body:
         return Form()
-    mediaType, options = parse_options_header(type)
+    mediaType, options = parseParameters(type)
     if mediaType == URLENCODED:
         if body.count(b"&") >= _MOST_FIELDS:
             raise HTTPError(413, f"a form may have {_MOST_FIELDS} fields here")
@@ -83,61 +78,29 @@ def parseForm(type: str | None, body: bytes, read: Reader = parseQuery) -> Form:
         boundary = options.get("boundary")
         if not boundary:
             raise HTTPError(400, f"Content-Type: {MULTIPART} lacks its boundary")
-        return _parseMultipart(boundary, body)
+        return _parseMultipart(boundary.encode("latin-1"), body)
     return Form()
 
 
-def _parseMultipart(boundary: str, body: bytes) -> Form:
+def _parseMultipart(boundary: bytes, body: bytes) -> Form:
     form = Form(True)
-    part: MultipartSegment | None = None
-    pieces: list[bytes] = []
     try:
-        # What is no UTF-8 is mended later; latin-1 loses nothing until then.
-        with PushMultipartParser(
-            boundary.encode("latin-1"),
-            max_header_size=8192,
-            max_segment_count=_MOST_PARTS,
-            header_charset="latin-1",
-        ) as parser:
-            for event in parser.parse(body):
-                if isinstance(event, MultipartSegment):
-                    part, pieces = event, []
-                elif event:
-                    pieces.append(event)
-                elif part is not None:
-                    _enter(form, part, b"".join(pieces))
-    except ParserLimitReached as error:
-        raise HTTPError(413, f"the {MULTIPART} body: {error}") from None
+        for count, part in enumerate(parseMultipart(boundary, body)):
+            if count == _MOST_PARTS:
+                raise HTTPError(413, f"a form may have {_MOST_PARTS} parts here")
+            _enter(form, part)
     except MultipartError as error:
         raise HTTPError(400, f"the {MULTIPART} body cannot be read: {error}") from None
     return form
 
 
-def _enter(form: Form, part: MultipartSegment, content: bytes) -> None:
-    name = _mended(part.name or "")
-    filename = part.filename
-    if filename is None:
-        filename = _extendedFilename(part.header("Content-Disposition") or "")
-    if filename is None:
-        charset = (part.charset or "").lower()
-        text = content.decode(charset if charset in _CHARSETS else "utf-8", "replace")
-        form.fields.append((name, text))
-    else:
-        type = _mended(part.header("Content-Type") or "")
-        form.files.append((name, File(_mended(filename), type, content)))
-
-
-def _mended(text: str) -> str:
-    return text if text.isascii() else text.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _extendedFilename(disposition: str) -> str | None:
-    """C{filename*} (RFC 8187), which some clients send although they should not (RFC 7578)."""
-    found = _EXTENDED.search(disposition)
-    if found is None or found[1].lower() not in _CHARSETS:
-        return None
-    text = unquote_to_bytes(found[2]).decode(found[1], "replace")
-    return text.encode("utf-8", "replace").decode("latin-1")
+def _enter(form: Form, part: Part) -> None:
+    if part.filename is not None:
+        form.files.append((part.name, File(part.filename, part.type, part.content)))
+        return
+    charset = parseParameters(part.type)[1].get("charset", "").lower()
+    text = part.content.decode(charset if charset in _CHARSETS else "utf-8", "replace")
+    form.fields.append((part.name, text))
 
 
 def parseJSON(body: bytes) -> Any:

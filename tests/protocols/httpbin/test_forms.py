@@ -57,6 +57,53 @@ def test_extendedFilename() -> None:
     assert (form.fields, form.files) == ([("f", "x")], [])
 
 
+def test_lineFeedsAlone() -> None:
+    """Some clients end lines with them."""
+    body = (
+        b'--xyz\nContent-Disposition: form-data; name="a"\n\n1\n2\n'
+        b'--xyz  \r\nContent-Disposition: form-data; name="b"\r\n\r\n3\n--xyz--'
+    )
+    assert parseForm(MULTIPART, body).fields == [("a", "1\n2"), ("b", "3")]
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ('"a%22b%0D%0A"', 'a"b\r\n'),
+        (r'"a\"b\\c"', r'a"b\c'),
+        (r'"C:\temp"', r"C:\temp"),
+        ("plain", "plain"),
+        ('""', ""),
+        ('"a;b=c"', "a;b=c"),
+    ],
+)
+def test_quoting(written: str, name: str) -> None:
+    """Names are quoted as browsers do, as mail does, or not at all."""
+    form = parseForm(MULTIPART, part(f"name={written}; x=y", b"") + END)
+    assert form.fields == [(name, "")]
+
+
+def test_boundaries() -> None:
+    """What only begins like a boundary, or stands in a line, is content."""
+    content = b"--xyz1\r\n x--xyz\r\n--xyz--x\r\n--xy\r\n\r\n"
+    form = parseForm(MULTIPART, part('name="a"', content) + END)
+    assert form.fields == [("a", content.decode())]
+    form = parseForm('multipart/form-data; boundary="xyz"', part('name="a"', b"1") + END)
+    assert form.fields == [("a", "1")]
+
+
+CONTENTS = st.lists(st.tuples(st.sampled_from("abé"), st.binary(max_size=20)), max_size=5)
+
+
+@given(CONTENTS, st.booleans())
+def test_asWritten(contents: list[tuple[str, bytes]], preamble: bool) -> None:
+    """Whatever is in the parts comes out of them."""
+    parts = [part(f'name="{name}"; filename="f"', content) for name, content in contents]
+    body = b"x\r\n" * preamble + b"".join(parts) + END
+    form = parseForm(MULTIPART, body)
+    assert form.files == [(name, File("f", "", content)) for name, content in contents]
+
+
 @pytest.mark.parametrize("type", [None, "", "text/plain", "application/json", "multipart/mixed"])
 def test_noForm(type: str | None) -> None:
     """Other bodies are none."""
@@ -73,9 +120,12 @@ def test_noBody() -> None:
     [
         ("multipart/form-data", part('name="a"', b"1") + END, "lacks its boundary"),
         (MULTIPART, b"a=b", "cannot be read"),
-        (MULTIPART, part('name="a"', b"1"), "Unexpected end"),
-        (MULTIPART, part('name="a"', b"1", "no colon") + END, "Malformed"),
-        (MULTIPART, b"--xyz\r\n\r\nx\r\n" + END, "Missing Content-Disposition"),
+        (MULTIPART, part('name="a"', b"1"), "last boundary is missing"),
+        (MULTIPART, part('name="a"', b"1", "no colon") + END, "no field begins"),
+        (MULTIPART, b"--xyz\r\n\r\nx\r\n" + END, "lacks Content-Disposition"),
+        (MULTIPART, part("filename=x", b"") + END, "lacks Content-Disposition"),
+        (MULTIPART, part("name=x", b"", *[f"A{n}: b" for n in range(16)]) + END, "more than 16"),
+        (MULTIPART, part("name=x", b"", "A: " + " " * 100_000) + END, "more than 8192"),
     ],
 )
 def test_malformed(type: str, body: bytes, why: str) -> None:

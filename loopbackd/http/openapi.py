@@ -36,6 +36,9 @@ _PLAIN: Final = "text/plain"
 UNRULY: Final = "unruly"
 """The tag of operations that a program which checks answers should leave out."""
 
+SLOW: Final = "slow"
+"""The tag of operations that take the time which a client asks for."""
+
 _ABOUT: Final = """\
 Made of the table of routes that answers the requests.
 
@@ -48,10 +51,10 @@ connection is closed after these.
 The tag `unruly` is on operations from which a program that checks answers should keep away;
 `x-unruly` says why."""
 
-_UNRULY_TAG: Final = {
-    "name": UNRULY,
-    "description": "Answers that are broken on purpose, or without end.",
-}
+_MARKS: Final = (
+    {"name": UNRULY, "description": "Answers that are broken on purpose, or without end."},
+    {"name": SLOW, "description": "Answers that take the time which is asked for."},
+)
 
 
 def describe(
@@ -78,7 +81,7 @@ def describe(
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": url} for url in servers],
-        "tags": [*({"name": name} for name in written.tags), _UNRULY_TAG],
+        "tags": [*({"name": name} for name in written.tags), *_MARKS],
         "paths": written.paths,
         "components": {"responses": written.refusals, "schemas": written.schemas.components},
     }
@@ -167,6 +170,8 @@ class _Written:
         if endpoint.unruly:
             operation["tags"].append(UNRULY)
             operation["x-unruly"] = endpoint.unruly
+        if endpoint.slow:
+            operation["tags"].append(SLOW)
         parameters = self._parameters(endpoint, names)
         if parameters:
             operation["parameters"] = parameters

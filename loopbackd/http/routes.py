@@ -85,6 +85,7 @@ class Endpoint:
     @ivar unruly: why a program that checks answers should keep away: they are broken on purpose,
         or without end. Empty where it need not.
     @ivar anyCase: names of the query are understood in upper case, too.
+    @ivar slow: it takes the time that the client asks for.
     """
 
     template: str
@@ -103,6 +104,7 @@ class Endpoint:
     returns: Any = None
     unruly: str = ""
     anyCase: bool = False
+    slow: bool = False
 
     @property
     def summary(self) -> str:
@@ -226,6 +228,7 @@ class Routes:
         returns: Any = None,
         unruly: str = "",
         anyCase: bool = False,
+        slow: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Have the decorated function answer for a path; see L{Endpoint} for the parameters."""
 
@@ -249,6 +252,7 @@ class Routes:
                 returns,
                 unruly,
                 anyCase,
+                slow,
             )
             self._enter(endpoint)
             return handler

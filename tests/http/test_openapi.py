@@ -219,7 +219,13 @@ def test_mounted() -> None:
     other.add("/x", group="some")(nothing)
     root.add("/go_x")(nothing)
     document = described(root, go=other)
-    assert [tag["name"] for tag in document["tags"]] == ["some", "other", "/go some", "unruly"]
+    assert [tag["name"] for tag in document["tags"]] == [
+        "some",
+        "other",
+        "/go some",
+        "unruly",
+        "slow",
+    ]
     assert set(document["components"]["responses"]) == {"BadRequest", "goBadRequest"}
     identifiers = [one["get"]["operationId"] for one in document["paths"].values()]
     assert len(set(identifiers)) == 3
@@ -228,8 +234,8 @@ def test_mounted() -> None:
 def test_unruly() -> None:
     """Why a program should keep away from a route stands in the document, under a tag."""
     routes = Routes("test")
-    routes.add("/x", unruly="it never ends")(nothing)
+    routes.add("/x", unruly="it never ends", slow=True)(nothing)
     document = described(routes)
     operation = document["paths"]["/x"]["get"]
     assert operation["x-unruly"] == "it never ends"
-    assert operation["tags"] == ["other", "unruly"]
+    assert operation["tags"] == ["other", "unruly", "slow"]

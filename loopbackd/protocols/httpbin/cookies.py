@@ -8,7 +8,7 @@ from typing import Final
 from loopbackd.http.fields import TOKEN as TOKEN_BYTES
 from loopbackd.http.messages import HTTPError, Request, Response
 from loopbackd.http.routes import Routes
-from loopbackd.protocols.httpbin.dialect import JSON, answerTexts, arguments
+from loopbackd.protocols.httpbin.dialect import HTML, JSON, answerTexts, arguments
 from loopbackd.protocols.httpbin.redirects import answerRedirect
 
 _HIDDEN: Final = frozenset(
@@ -103,6 +103,7 @@ def cookies(request: Request) -> Response:
     example="/cookies/set?flavour=oats",
     usual=302,
     answers={400: "a name that a cookie cannot have"},
+    produces=[HTML],
 )
 def setCookies(request: Request) -> Response:
     """Sets the cookies that the query names, and leads to where they are shown."""
@@ -115,6 +116,7 @@ def setCookies(request: Request) -> Response:
     example="/cookies/set/flavour/oats",
     usual=302,
     answers={400: "a name that a cookie cannot have"},
+    produces=[HTML],
 )
 def setCookie(request: Request, name: str, value: str) -> Response:
     """Sets that cookie, and leads to where they are shown."""
@@ -127,6 +129,7 @@ def setCookie(request: Request, name: str, value: str) -> Response:
     example="/cookies/delete?flavour",
     usual=302,
     answers={400: "a name that a cookie cannot have"},
+    produces=[HTML],
 )
 def deleteCookies(request: Request) -> Response:
     """Has the client forget the cookies that the query names, and leads to where they are shown."""

@@ -59,6 +59,7 @@ def letters(start: int, end: int) -> bytes:
     produces=[OCTETS],
     reads={"Range": "bytes=a-b, bytes=a- or bytes=-k", "If-Range": "the tag that a range is of"},
     anyCase=True,
+    slow=True,
 )
 def ranges(
     request: Request, n: int, *, chunk_size: int = _CHUNK, duration: Seconds = 0.0

@@ -30,7 +30,14 @@ def answerRedirect(location: str, status: int = 302) -> Response:
     return Response(status, page.encode(), HTML, [("Location", location)])
 
 
-@routes.add("/redirect/{n}", group="redirects", example="/redirect/3", usual=302, answers=_ANSWERS)
+@routes.add(
+    "/redirect/{n}",
+    group="redirects",
+    example="/redirect/3",
+    usual=302,
+    answers=_ANSWERS,
+    produces=[HTML],
+)
 def redirect(request: Request, n: Count, *, absolute: str = "false") -> Response:
     """Redirects n times, and ends at C{/get}; C{absolute=true} for absolute addresses."""
     kind = "absolute" if absolute.lower() == "true" else "relative"
@@ -44,6 +51,7 @@ def redirect(request: Request, n: Count, *, absolute: str = "false") -> Response
     example="/relative-redirect/3",
     usual=302,
     answers=_ANSWERS,
+    produces=[HTML],
 )
 def relativeRedirect(request: Request, n: Count) -> Response:
     """Redirects n times, by relative addresses."""
@@ -56,6 +64,7 @@ def relativeRedirect(request: Request, n: Count) -> Response:
     example="/absolute-redirect/3",
     usual=302,
     answers=_ANSWERS,
+    produces=[HTML],
 )
 def absoluteRedirect(request: Request, n: Count) -> Response:
     """Redirects n times, by absolute addresses."""
@@ -71,8 +80,8 @@ def _next(kind: str, n: int) -> str:
     methods=METHODS,
     group="redirects",
     example="/redirect-to?url=/get&status_code=307",
-    usual=302,
-    answers={400: "no url, or a status that is no number"},
+    usual=0,
+    answers={0: "a redirect, as asked for", 400: "no url, or a status that is no number"},
     anyCase=True,
 )
 def redirectTo(request: Request, *, url: str, status_code: int = 302) -> Response:

@@ -30,6 +30,7 @@ routes = Routes("answers that take their time")
     example="/delay/1.5",
     answers=UNREADABLE,
     consumes=CONSUMES,
+    slow=True,
 )
 async def delay(
     request: Request, seconds: Annotated[float, Meta(ge=0, description="10 at most")]
@@ -49,6 +50,7 @@ async def delay(
     produces=[OCTETS],
     usual=0,
     anyCase=True,
+    slow=True,
 )
 async def drip(
     request: Request,

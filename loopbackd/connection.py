@@ -111,6 +111,11 @@ class Connection:
         return self._sent if self._transport is None else self._transport.bytesSent
 
     @property
+    def bareSocket(self) -> socket.socket | None:
+        """The socket, below any TLS, to ask the kernel about; L{None} before and after."""
+        return None if self._transport is None else self._transport.socket
+
+    @property
     def hasUnsent(self) -> bool:
         """Whether something that was written waits until the kernel takes it."""
         return self._transport is not None and self._transport.hasUnsent

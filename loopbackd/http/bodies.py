@@ -17,13 +17,15 @@ class Whole:
     Collects a body.
 
     @param limit: how many bytes it may have.
+    @param isExact: what frames it is kept, too, and counts.
     @ivar found: who is called with it.
     """
 
-    __slots__ = ("_limit", "_parts", "_size", "found")
+    __slots__ = ("_limit", "_parts", "_raw", "_size", "found")
 
-    def __init__(self, found: Found, limit: int) -> None:
+    def __init__(self, found: Found, limit: int, isExact: bool = False) -> None:
         self.found = found
+        self._raw = bytearray() if isExact else None
         self._limit = limit
         self._parts: list[bytes] = []
         self._size = 0
@@ -37,16 +39,23 @@ class Whole:
         """
         if request.head.length is not None and request.head.length > self._limit:
             raise self._tooLong()
-        while piece := parser.body():
-            self._size += len(piece)
-            if self._size > self._limit:
-                raise self._tooLong()
-            self._parts.append(piece)
+        parser.raw = self._raw
+        try:
+            while piece := parser.body():
+                self._size += len(piece)
+                if self._size > self._limit:
+                    raise self._tooLong()
+                self._parts.append(piece)
+        finally:
+            parser.raw = None
+        if self._raw and len(self._raw) > self._limit:
+            raise self._tooLong()
         if not parser.bodyDone:
             return False
         request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         if request.head.length is None:
             request.trailers = parser.trailers
+        request.rawBody = bytes(self._raw) if self._raw else request.body
         return True
 
     def _tooLong(self) -> HTTPError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IProtocol
@@ -29,6 +29,8 @@ __all__ = [
     "reasonFor",
 ]
 
+T = TypeVar("T")
+
 Body = bytes | Iterable[bytes] | AsyncIterator[bytes]
 """Of an answer: all at once, or piece by piece as the client takes them."""
 
@@ -51,6 +53,8 @@ class Surface(Protocol):
 
     def interim(self, status: int, fields: FieldPairs) -> None: ...
 
+    def inThread(self, call: Callable[..., T], *args: Any) -> Awaitable[T]: ...
+
 
 class Request:
     """
@@ -60,6 +64,8 @@ class Request:
     @ivar method: as it came; methods are case-sensitive.
     @ivar fields: its header fields.
     @ivar body: all of the body, where the route takes it whole.
+    @ivar rawBody: the same as it came, chunk sizes and trailers included, where the route takes it
+        exactly.
     @ivar pieces: the body as it comes, where the route takes it so.
     @ivar trailers: what came behind a chunked body.
     @ivar on: the connection it came on.
@@ -76,6 +82,7 @@ class Request:
         "note",
         "on",
         "pieces",
+        "rawBody",
         "rawPath",
         "rawQuery",
         "trailers",
@@ -88,6 +95,7 @@ class Request:
         self.rawPath = head.path
         self.rawQuery = head.query
         self.body = b""
+        self.rawBody = b""
         self.pieces: AsyncIterator[bytes] | None = None
         self.trailers: Fields | None = None
         self.on = on
@@ -185,9 +193,19 @@ class Response:
     @ivar body: pieces are sent chunked, or with C{length} if that is known.
     @ivar trailers: called when the body is out, for the fields behind it.
     @ivar isForeign: C{fields} may have a C{Date} and a C{Server} of its own, which stay alone.
+    @ivar closes: the connection ends behind it, and it says so.
     """
 
-    __slots__ = ("body", "fields", "isForeign", "length", "reason", "status", "trailers")
+    __slots__ = (
+        "body",
+        "closes",
+        "fields",
+        "isForeign",
+        "length",
+        "reason",
+        "status",
+        "trailers",
+    )
 
     def __init__(
         self,
@@ -199,6 +217,7 @@ class Response:
         reason: str | None = None,
         length: int | None = None,
         trailers: Callable[[], FieldPairs] | None = None,
+        closes: bool = False,
     ) -> None:
         self.status = status
         self.body = body
@@ -209,6 +228,7 @@ class Response:
         self.length = length
         self.trailers = trailers
         self.isForeign = False
+        self.closes = closes
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"

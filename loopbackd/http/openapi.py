@@ -267,7 +267,7 @@ def _refusals(routes: Routes, endpoint: Endpoint) -> dict[int, str]:
         found.setdefault(
             routes.unfitWord, "Something in the path does not fit; the body says what."
         )
-    if endpoint.takes is Takes.WHOLE:
+    if endpoint.takes in (Takes.WHOLE, Takes.EXACT):
         found[413] = "The body is too long."
     return found
 

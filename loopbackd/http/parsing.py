@@ -22,6 +22,7 @@ class RequestParser:
 
     @ivar bodyDone: whether the body of the last head was taken to its end.
     @ivar trailers: what came behind it, where it came in chunks.
+    @ivar raw: where it is not L{None}, what is taken of a body in chunks goes there as it came.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class RequestParser:
         "_limits",
         "_seen",
         "bodyDone",
+        "raw",
         "trailers",
     )
 
@@ -46,6 +48,7 @@ class RequestParser:
         self._chunks: ChunkedBody | None = None
         self.bodyDone = True
         self.trailers: Fields | None = None
+        self.raw: bytearray | None = None
 
     def __len__(self) -> int:
         return len(self._data) - self._at
@@ -127,7 +130,10 @@ class RequestParser:
             self._left -= len(piece)
             self.bodyDone = not self._left
             return piece
-        piece, self._at = self._chunks.take(self._data, self._at)
+        at = self._at
+        piece, self._at = self._chunks.take(self._data, at)
+        if self.raw is not None:
+            self.raw += self._data[at : self._at]
         self.bodyDone = self._chunks.done
         if self.bodyDone:
             self.trailers = self._chunks.trailers

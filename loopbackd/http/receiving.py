@@ -6,10 +6,12 @@ Requests that came early wait unparsed; a body is asked for when somebody wants 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
 
 from loopbackd.http.bodies import Pieces, Whole
 from loopbackd.http.head import Head
@@ -18,6 +20,8 @@ from loopbackd.http.messages import Answer, FieldPairs, HTTPError, Request, Resp
 from loopbackd.http.parsing import RequestParser
 from loopbackd.http.routes import Found, Takes
 from loopbackd.http.writing import CONTINUE, fieldLines, statusLine
+
+T = TypeVar("T")
 
 _MOST_AHEAD: Final = 1 << 16
 """Bytes of later requests that wait here before the kernel has to keep them."""
@@ -72,6 +76,17 @@ class Receiving(Lifetime):
         """Send an answer before the answer (RFC 9110 section 15.2); HTTP/1.0 has none."""
         if self._current is not None and self._current.head.minor:
             self.transport.write(statusLine(status, None) + fieldLines(fields) + b"\r\n")
+
+    def inThread(self, call: Callable[..., T], *args: Any) -> Awaitable[T]:
+        """
+        Call what takes a while, off the reactor's thread; at once where there are no threads.
+
+        Threads are the reactor's; a clock in a test has none.
+        """
+        reactor = self.factory.clock
+        if not hasattr(reactor, "getThreadPool"):
+            return maybeDeferred(call, *args)
+        return deferToThreadPool(reactor, reactor.getThreadPool(), call, *args)
 
     # What comes.
 
@@ -160,7 +175,7 @@ class Receiving(Lifetime):
             request.pieces = self._pieces
             self._call(request, found)
             return
-        self._whole = Whole(found, self.factory.bounds.body)
+        self._whole = Whole(found, self.factory.bounds.body, takes is Takes.EXACT)
         self._collect(self._whole)
 
     def _collect(self, whole: Whole) -> None:

@@ -37,6 +37,7 @@ class Takes(Enum):
 
     NOTHING = "it is read and thrown away"
     WHOLE = "the handler is called when all of it is there"
+    EXACT = "as WHOLE, and what frames it is kept as well"
     PIECES = "the handler is called at once and reads it as it comes"
 
 

@@ -141,7 +141,7 @@ class HTTP(Receiving):
             framing = b"Content-Length: %d\r\n" % len(body)
             if head.method == "HEAD":
                 body = b""
-        keep = self._mayGoOn(head, answer.status)
+        keep = self._mayGoOn(head, answer)
         data = headOf(answer, self.factory.date(), framing, self.connectionField(head, keep))
         self.transport.write(data + body if body else data)
         self._done(keep)
@@ -152,9 +152,9 @@ class HTTP(Receiving):
             return b"Connection: close\r\n"
         return b"" if head.minor else b"Connection: keep-alive\r\n"
 
-    def _mayGoOn(self, head: Head, status: int) -> bool:
+    def _mayGoOn(self, head: Head, answer: Response) -> bool:
         """Whether the connection can be used after this answer."""
-        if not head.keepAlive or status < 200 or self._isLost:
+        if not head.keepAlive or answer.closes or answer.status < 200 or self._isLost:
             return False
         parser = self._parser
         if not parser.bodyDone:
@@ -172,7 +172,7 @@ class HTTP(Receiving):
         return not (self._sawEnd and not len(parser))
 
     async def _streamed(self, request: Request, answer: Response) -> None:
-        keep = self._mayGoOn(request.head, answer.status)
+        keep = self._mayGoOn(request.head, answer)
         framed = await stream(self, request, answer, keep)
         self._done(keep and framed)
 

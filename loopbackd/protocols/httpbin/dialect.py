@@ -239,10 +239,18 @@ def failed(request: Request, error: HTTPError) -> Response:
     return Response(error.status, page.encode(), HTML, fields=[*error.fields])
 
 
+class Bare(Response):
+    """An answer that says for itself whether pages of other origins may read it."""
+
+    __slots__ = ()
+
+
 def finish(request: Request, answer: Response) -> None:
     """What every answer has: a reason in capitals, and leave for pages of other origins."""
     if answer.reason is None:
         answer.reason = upper(answer.status)
+    if isinstance(answer, Bare):
+        return
     allowed = request.fields.get("origin") or "*"
     answer.fields.append(("Access-Control-Allow-Origin", allowed))
     answer.fields.append(("Access-Control-Allow-Credentials", "true"))

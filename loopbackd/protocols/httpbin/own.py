@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from loopbackd.http.routes import Routes
-from loopbackd.protocols.httpbin import breaking
+from loopbackd.protocols.httpbin import (
+    breaking,
+    compressing,
+    connecting,
+    crossing,
+    hinting,
+    raw,
+    trying,
+    wandering,
+)
 
 
 def addOwn(root: Routes) -> None:
-    """Give a table all of it."""
-    for table in (breaking.routes,):
+    """Give a table all of it, and what it has to remember."""
+    for table in (
+        raw.routes,
+        connecting.routes,
+        compressing.routes,
+        crossing.routes,
+        wandering.routes,
+        hinting.routes,
+        trying.makeRoutes(),
+        breaking.routes,
+    ):
         root.extend(table)

@@ -116,6 +116,7 @@ READING_ORDER = [
     "loopbackd.protocols.httpbin.multipart",
     "loopbackd.protocols.httpbin.forms",
     "loopbackd.protocols.httpbin.inspecting",
+    "loopbackd.protocols.httpbin.shaping",
     "loopbackd.protocols.httpbin.statuses",
     "loopbackd.protocols.httpbin.timing",
     "loopbackd.protocols.httpbin.redirects",

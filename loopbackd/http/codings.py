@@ -26,7 +26,7 @@ def deflate(data: bytes) -> bytes:
 
 def br(data: bytes) -> bytes:
     """Brotli (RFC 7932)."""
-    import brotli  # type: ignore[import-untyped]
+    import brotli
 
     encoded: bytes = brotli.compress(data, quality=5)
     return encoded

@@ -6,10 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-_MEMBER: Final = re.compile(
-    r"\s*([!#$%&'*+\-.^_`|~0-9A-Za-z/]+)\s*((?:;[^,\"]*(?:\"(?:[^\"\\]|\\.)*\"[^,\"]*)*)?)", re.A
-)
 _WEIGHT: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.A)
+_WHAT: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z/]+", re.A)
 IDENTITY: Final = "identity"
 
 
@@ -20,37 +18,44 @@ def preferences(field: str) -> list[tuple[str, list[str], float]]:
     In lower case and in order; what cannot be read is left out.
     """
     found = []
-    at = 0
-    while at < len(field):
-        match = _MEMBER.match(field, at)
-        end = at if match is None else match.end()
-        behind = field[end : end + 1]
-        if match is not None and behind in ("", ","):
-            one = _preference(match[1].lower(), match[2].lower())
-            if one is not None:
-                found.append(one)
-        elif behind != ",":
-            end = field.find(",", end)
-            if end < 0:
-                break
-        at = end + 1
+    for member in _split(field.lower(), ","):
+        what, *parts = _split(member, ";")
+        one = _preference(what.strip(" \t"), parts)
+        if one is not None:
+            found.append(one)
     return found
 
 
-def _preference(what: str, rest: str) -> tuple[str, list[str], float] | None:
-    parameters = []
-    weight = 1.0
-    for part in rest.split(";")[1:]:
-        name, _, value = (word.strip() for word in part.partition("="))
+def _preference(what: str, parts: list[str]) -> tuple[str, list[str], float] | None:
+    if _WHAT.fullmatch(what) is None:
+        return None
+    parameters: list[str] = []
+    for part in parts:
+        name, _, value = (word.strip(" \t") for word in part.partition("="))
         if name == "q":
-            if _WEIGHT.fullmatch(value) is None:
-                return None
-            weight = float(value)
             # What follows the weight is no parameter of the type.
-            break
+            return (what, parameters, float(value)) if _WEIGHT.fullmatch(value) else None
         if name:
             parameters.append(f"{name}={value}")
-    return what, parameters, weight
+    return what, parameters, 1.0
+
+
+def _split(text: str, at: str) -> list[str]:
+    """Split where that character stands, but not within quotes (RFC 9110 section 5.6.4)."""
+    if '"' not in text:
+        return text.split(at)
+    found, begin, quoted, escaped = [], 0, False, False
+    for number, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif character == '"':
+            quoted = not quoted
+        elif quoted:
+            escaped = character == "\\"
+        elif character == at:
+            found.append(text[begin:number])
+            begin = number + 1
+    return [*found, text[begin:]]
 
 
 def chooseCoding(field: str | None, offered: Sequence[str]) -> str | None:

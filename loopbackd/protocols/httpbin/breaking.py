@@ -34,6 +34,8 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
     example="/broken/empty-reply",
     answers={400: "there is no such breakage, or it takes no such parameter"},
     produces=["text/plain"],
+    usual=0,
+    unruly="its answers are broken on purpose",
     unruly="the answer is wrong on purpose",
 )
 def broken(

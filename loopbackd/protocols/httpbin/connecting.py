@@ -13,7 +13,7 @@ from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.process import findProcess, processOf, userName
 from loopbackd.peer.tcpinfo import tcpInfoOf
 from loopbackd.protocols.hello import shownAddress
-from loopbackd.protocols.httpbin.dialect import TEXT, answerJSON
+from loopbackd.protocols.httpbin.dialect import JSON, TEXT, Bare, jsonText
 from loopbackd.tls.facts import factsOf
 
 routes = Routes("connections")
@@ -40,7 +40,12 @@ async def connection(request: Request) -> Response:
         if who is not None:
             process = await on.inThread(_process, who)
             shown["peer"] = _shownPeer(who) | process
-    return answerJSON(shown)
+    return _told(shown)
+
+
+def _told(value: Any) -> Response:
+    """Not for pages of other origins: it would tell them about the user whose browser has them."""
+    return Bare(200, jsonText(value), JSON)
 
 
 def _known(known: Connection, now: float) -> dict[str, Any]:
@@ -85,8 +90,8 @@ def tls(request: Request) -> Response:
     facts = factsOf(request.on.transport)
     if facts is None:
         hint = "this connection is not encrypted; where the service is auto, ask https on this port"
-        return answerJSON({"tls": None, "hint": hint})
-    return answerJSON({"tls": _snake(asdict(facts))})
+        return _told({"tls": None, "hint": hint})
+    return _told({"tls": _snake(asdict(facts))})
 
 
 def _snake(value: Any) -> Any:

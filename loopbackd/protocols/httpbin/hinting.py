@@ -11,7 +11,7 @@ from loopbackd.http.routes import Routes, Takes
 from loopbackd.protocols.httpbin.dialect import HTML, answerJSON
 
 Times = Annotated[int, Meta(ge=1, le=100)]
-Seconds = Annotated[float, Meta(ge=0, le=60)]
+Seconds = Annotated[float, Meta(ge=0, le=10)]
 Refusal = Annotated[int, Meta(ge=400, le=499)]
 
 _LINK: Final = "</image/png>; rel=preload; as=image"
@@ -73,7 +73,7 @@ async def expect(request: Request, *, delay: Seconds = 0.0) -> Response:
     group="before the answer",
     example="/expect/417",
     usual=0,
-    answers={413: "or any other 4xx that was asked for"},
+    answers={0: "any 4xx, as asked for"},
 )
 def refuse(request: Request, status: Refusal) -> Response:
     """Refuses a body with that status before it was sent; C{100 Continue} is never said."""

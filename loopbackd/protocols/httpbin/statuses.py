@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import random
+from functools import partial
 from typing import Final
 
 from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.http.writing import hasNoBody
 from loopbackd.protocols.httpbin.dialect import HTML, JSON, METHODS, TEXT
+from loopbackd.protocols.httpbin.shaping import shape
 
 REALM: Final = "Fake Realm"
 BASIC: Final = f'Basic realm="{REALM}"'
@@ -117,29 +119,79 @@ def choose(choices: list[tuple[int, float]], point: float) -> int:
     return next(status for status, weight in reversed(choices) if weight)
 
 
-def settle(request: Request, codes: str) -> int:
+def settle(request: Request, codes: str, seed: int | None = None) -> int:
     """
     The status to answer with, where a request names C{codes} (see L{parseCodes}).
 
     One below 200 is sent at once and 200 is left to be said: it comes before an answer
     (RFC 9110 section 15.2).
+
+    @param seed: the same one chooses the same; without one it is chance.
     """
-    status = choose(parseCodes(codes), random.random())
+    point = random.random() if seed is None else random.Random(seed).random()
+    status = choose(parseCodes(codes), point)
     if status < 200:
         request.on.interim(status, [])
         return 200
     return status
 
 
-@routes.add(
-    "/status/{codes}",
+_status = partial(
+    routes.add,
     methods=METHODS,
     group="status",
-    example="/status/418",
     usual=0,
     answers={0: "any status, as asked for", 400: "no status, or none that can be sent"},
     produces=[HTML, TEXT, JSON],
 )
-def status(request: Request, codes: str) -> Response:
-    """An answer with that status; of several (C{200,500} or C{200:0.9,500:0.1}) one at random."""
-    return answerStatus(settle(request, codes))
+
+
+@_status("/status/{codes}", example="/status/418")
+def status(
+    request: Request,
+    codes: str,
+    *,
+    body: str | None = None,
+    type: str | None = None,
+    reason: str | None = None,
+    header: str | None = None,
+    seed: int | None = None,
+) -> Response:
+    """
+    An answer with that status; of several (C{200,500} or C{200:0.9,500:0.1}) one at random.
+
+    C{body}, C{type} and C{reason} are what it has instead of what is usual; C{header} is a line
+    like C{Name: value}, and may be there more than once.  The same C{seed} chooses the same status.
+    """
+    return _answer(request, codes, body, type, reason, seed)
+
+
+@_status("/status/{codes}/{rest...}", example="/status/503/any/path?body=later")
+def statusBelow(
+    request: Request,
+    codes: str,
+    rest: str,
+    *,
+    body: str | None = None,
+    type: str | None = None,
+    reason: str | None = None,
+    header: str | None = None,
+    seed: int | None = None,
+) -> Response:
+    """The same at any path below, for clients that put one behind an address they are given."""
+    return _answer(request, codes, body, type, reason, seed)
+
+
+def _answer(
+    request: Request,
+    codes: str,
+    body: str | None,
+    type: str | None,
+    reason: str | None,
+    seed: int | None,
+) -> Response:
+    answer = answerStatus(settle(request, codes, seed))
+    if not request.rawQuery:
+        return answer
+    headers = request.arguments("header")
+    return shape(answer, body=body, type=type, reason=reason, headers=headers)

@@ -136,7 +136,7 @@ def makeRoutes() -> Routes:
         methods=METHODS,
         group="trying again",
         example="/retry-after/2?key=mine",
-        answers={503: "try again after Retry-After; any other 4xx or 5xx that was asked for"},
+        answers={0: "try again after Retry-After: 503, or any 4xx or 5xx that was asked for"},
     )
     def retryAfter(
         request: Request,

@@ -40,7 +40,7 @@ for _name, _does, _location in (
     ("unencoded", "A redirect to a place with a space and UTF-8 in it.", "/anything/a b/ü"),
     (
         "other-scheme",
-        "A redirect to C{ftp:}, which clients of HTTP do not follow.",
+        "A redirect to C{ftp:}, which most clients of HTTP leave alone.",
         "ftp://x.test/",
     ),
     ("to-file", "A redirect to a file, which no client should follow.", "file:///etc/passwd"),

@@ -35,7 +35,6 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
     answers={400: "there is no such breakage, or it takes no such parameter"},
     produces=["text/plain"],
     usual=0,
-    unruly="its answers are broken on purpose",
     unruly="the answer is wrong on purpose",
 )
 def broken(

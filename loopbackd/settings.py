@@ -74,7 +74,10 @@ class TLSSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     min_version: Literal["1.2", "1.3"] = "1.2"
-    alpn: tuple[Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,255}$")], ...] = ("http/1.1",)
+    alpn: tuple[Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,255}$")], ...] = (
+        "http/1.1",
+        "http/1.0",
+    )
     client_ca: str = ""
     client_certificate: Literal["required", "optional"] = "required"
 

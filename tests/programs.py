@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.threads import deferToThread
@@ -17,6 +20,32 @@ Program = Callable[..., str]
 
 PATIENCE = 20
 """Seconds a program may take."""
+
+
+HOST = "localhost"
+"""What the clients call it."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """
+    A daemon that clients can be sent to.
+
+    @ivar port: where it speaks everything, on 127.0.0.1 and on [::1].
+    @ivar authority: the PEM file of who signs its certificates.
+    """
+
+    port: int
+    authority: Path
+
+    def url(self, path: str = "/", scheme: str = "http", host: str = HOST) -> str:
+        """The address of something it has."""
+        return f"{scheme}://{host}:{self.port}{path}"
+
+    @property
+    def trusting(self) -> ssl.SSLContext:
+        """What a Python client needs that trusts the authority."""
+        return ssl.create_default_context(cafile=self.authority)
 
 
 class Ran:

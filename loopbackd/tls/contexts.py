@@ -54,7 +54,7 @@ class Policy:
 
     minVersion: str = "1.2"
     maxVersion: str = ""
-    alpn: tuple[str, ...] = ("http/1.1",)
+    alpn: tuple[str, ...] = ("http/1.1", "http/1.0")
     clientCAs: tuple[x509.Certificate, ...] = ()
     requiresClient: bool = True
     securityLevel: int | None = None

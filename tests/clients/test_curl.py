@@ -1,4 +1,4 @@
-"""curl against the test service, the way people use it."""
+"""curl against the test service, where the connections themselves are looked at."""
 
 from __future__ import annotations
 
@@ -29,18 +29,6 @@ async def get(curl: str, loopback: Loopback, path: str, *options: str) -> Ran:
     ran = await run(curl, "-qsS", "--noproxy", "*", *options, urlOf(loopback, path))
     assert (ran.code, ran.err) == (0, b"")
     return ran
-
-
-@pytest.mark.parametrize("options", [(), ("--http1.0",), ("--http1.1",), ("--http2",)])
-@pytest_twisted.ensureDeferred
-async def test_versions(curl: str, options: tuple[str, ...]) -> None:
-    """Each version it speaks is answered in HTTP/1.1; the offer of HTTP/2 is not taken."""
-    async with serving(reactor, "auto") as loopback:
-        ran = await get(curl, loopback, "/get?a=1&a=2", "-i", *options)
-        head, _, body = ran.out.partition(b"\r\n\r\n")
-        assert re.match(rb"HTTP/1\.1 200 OK\r\n", head)
-        assert b"upgrade" not in head.lower()
-        assert json.loads(body)["args"] == {"a": ["1", "2"]}
 
 
 @pytest_twisted.ensureDeferred

@@ -1,4 +1,4 @@
-"""The ``loopbackd`` command: list protocols, check a configuration, begin one of your own."""
+"""The ``loopbackd`` command: protocols, configurations, the authority, one of your own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from loopbackd.cacommands import ca
 from loopbackd.newpackage import NameTaken, write
 from loopbackd.prepared import load
 from loopbackd.protocols.registry import known
@@ -21,6 +22,9 @@ def main() -> None:
 
     The daemon itself is run by Twisted: twistd -n loopbackd
     """
+
+
+main.add_command(ca)
 
 
 @main.command()

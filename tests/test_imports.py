@@ -39,7 +39,9 @@ READING_ORDER = [
     "loopbackd.tls",
     "loopbackd.tls.hello",
     "loopbackd.tls.certificates",
+    "loopbackd.tls.files",
     "loopbackd.tls.store",
+    "loopbackd.tls.trust",
     "loopbackd.tls.contexts",
     "loopbackd.tls.wrong",
     "loopbackd.tls.terminator",
@@ -165,6 +167,7 @@ READING_ORDER = [
     "loopbackd.newpackage",
     "loopbackd.options",
     "loopbackd.tap",
+    "loopbackd.cacommands",
     "loopbackd.cli",
 ]
 

@@ -5,8 +5,9 @@ L{Detector} is fed what arrived and answers with a L{Kind} as soon as nothing th
 would change the answer. It does no I/O and keeps no time: whoever feeds it calls L{decide} when the
 client has been silent for too long or has closed its side.
 
-TLS records and ClientHello: RFC 8446 sections 4 and 5.1. HTTP/1: RFC 9112 sections 2.2 and 3.
-HTTP/2: RFC 9113 section 3.4. PROXY: haproxy's proxy-protocol.txt, sections 2.1 and 2.2.
+TLS records and ClientHello: RFC 8446 sections 4 and 5.1; in the form of SSL 2.0: RFC 5246 appendix
+E.2. HTTP/1: RFC 9112 sections 2.2 and 3. HTTP/2: RFC 9113 section 3.4. PROXY: haproxy's
+proxy-protocol.txt, sections 2.1 and 2.2.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Detector:
         """Judge the head, of which the first C{seen} bytes have been judged before."""
         if not self._lineOnly:
             start = bytes(self._head[:_START])
-            verdicts = (_tls(start), _proxy(start), _http(start))
+            verdicts = (_tls(start), _ssl2(start), _proxy(start), _http(start))
             for verdict in verdicts:
                 if isinstance(verdict, Kind):
                     return verdict
@@ -106,6 +107,7 @@ class _Open(enum.Enum):
 
 
 _PREFACE_LINE: Final = b"PRI * HTTP/2.0\r\n"
+_SSL3_VERSIONS: Final = tuple(bytes([3, minor]) for minor in range(5))
 _PROXY_V1: Final = (b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN ", b"PROXY UNKNOWN\r")
 _PROXY_V2: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 
@@ -148,6 +150,26 @@ def _tls(start: bytes) -> Kind | _Open:
     if len(start) < 6:
         return _Open.MORE
     return Kind.TLS if start[5] == 1 else _Open.NEVER
+
+
+def _ssl2(start: bytes) -> Kind | _Open:
+    """
+    A ClientHello in the form of SSL 2.0, as scanners and very old clients send it.
+
+    That is not spoken anywhere any more, and should not be taken for something to echo.
+    """
+    if not start:
+        return _Open.MORE
+    if start[0] & 0xFE != 0x80 or start[2:3] not in (b"", b"\x01"):
+        return _Open.NEVER
+    if start[3:5] not in (b"", b"\0", b"\x03", b"\0\x02", *_SSL3_VERSIONS):
+        return _Open.NEVER
+    if len(start) < 11:
+        return _Open.MORE
+    length = int.from_bytes(start[:2], "big") & 0x7FFF
+    ciphers, session, challenge = (int.from_bytes(start[at : at + 2], "big") for at in (5, 7, 9))
+    fits = length == 9 + ciphers + session + challenge and ciphers % 3 == 0 and challenge >= 16
+    return Kind.TLS if fits else _Open.NEVER
 
 
 def _proxy(start: bytes) -> Kind | _Open:

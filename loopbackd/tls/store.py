@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -34,6 +33,7 @@ from loopbackd.tls.certificates import (
     makeAuthority,
     makeRevocationList,
 )
+from loopbackd.tls.files import NEVER_FOLLOWED, writeIn
 
 _log = Logger()
 
@@ -46,8 +46,6 @@ RENEWED_BEFORE: Final = timedelta(days=30)
 
 # Certificates revoked on purpose that are remembered; one is made a day, for each port.
 _MOST_ON_PURPOSE = 1024
-
-_HOW = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def wallClock() -> datetime:
@@ -95,6 +93,19 @@ class AuthorityStore:
     def publicPath(self) -> Path:
         """The file to be trusted."""
         return self.directory / PUBLIC
+
+    def public(self) -> x509.Certificate:
+        """
+        The authority's certificate alone; that of another user's authority, too.
+
+        @raise SettingsError: it cannot be read, or made if there is none.
+        """
+        try:
+            return x509.load_pem_x509_certificate(self.publicPath.read_bytes())
+        except FileNotFoundError:
+            return self.root().certificate
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{self.publicPath}: {error}") from None
 
     def exists(self) -> bool:
         """Whether there is an authority already."""
@@ -274,7 +285,7 @@ class _Directory:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with suppress(FileExistsError):
                 self.path.mkdir(mode=0o700)
-            self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | _HOW)
+            self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | NEVER_FOLLOWED)
         except OSError as error:
             raise SettingsError(
                 f"authority: {self.path}: {_why(error)}; have another directory with"
@@ -293,7 +304,7 @@ class _Directory:
     def open(self, name: str, how: int, mode: int = 0) -> int:
         """A descriptor of a file in it."""
         try:
-            return os.open(name, how | _HOW, mode, dir_fd=self.descriptor)
+            return os.open(name, how | NEVER_FOLLOWED, mode, dir_fd=self.descriptor)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -342,29 +353,12 @@ def _write(
 
     @return: whether this is the one that is there now.
     """
-    passing = f".{name}.{secrets.token_hex(8)}"
-    place = directory.descriptor
-    file = directory.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        try:
-            os.fchmod(file, mode)
-            with open(file, "wb", closefd=False) as stream:
-                stream.write(content)
-            os.fsync(file)
-        finally:
-            os.close(file)
-        if replaces:
-            os.rename(passing, name, src_dir_fd=place, dst_dir_fd=place)
-        else:
-            os.link(passing, name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-        os.fsync(place)
+        writeIn(directory.descriptor, name, content, mode=mode, replaces=replaces)
     except FileExistsError:
         return False
     except OSError as error:
         raise SettingsError(f"authority: {directory.path / name}: {_why(error)}") from None
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(passing, dir_fd=place)
     return True
 
 

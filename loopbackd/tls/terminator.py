@@ -152,10 +152,7 @@ def _curveFor(groups: tuple[int, ...]) -> ec.EllipticCurve | None:
     """
     if not groups or groups[0] in GROUPS:
         return None
-    offered = [group for group in groups if group in GROUPS]
-    if not offered:
+    if GROUPS.isdisjoint(groups):
         raise Refusal(HANDSHAKE_FAILURE, "it offers no key exchange group that is spoken here")
-    for group in offered:
-        if group in CURVES:
-            return CURVES[group]
-    return None
+    # P-256 first: with TLS 1.2 it must be allowed, too, for the certificate's key to be.
+    return next((curve for group, curve in CURVES.items() if group in groups), None)

@@ -9,10 +9,10 @@ import pytest
 import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
+from tls.ends import ran
 from twisted.internet import reactor as realReactor
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.internet.utils import getProcessOutputAndValue
 
 from loopbackd.protocols.http2 import PREFACE, HTTP2Factory, refusal
 from loopbackd.testing import addressOf, converse, serving
@@ -98,7 +98,6 @@ async def test_curl_says_why(program: Callable[..., str]) -> None:
     curl = program("curl")
     async with serving(reactor, "auto") as loopback:
         url = f"http://127.0.0.1:{addressOf(loopback).port}/"  # type: ignore[attr-defined]
-        words = ["-qsSv", "--noproxy", "*", "--http2-prior-knowledge", "--max-time", "5", url]
-        _, err, code = await getProcessOutputAndValue(curl, words)
-        assert code == 16, err
-        assert b"GOAWAY, error=13" in err
+        words = ("-qsSv", "--noproxy", "*", "--http2-prior-knowledge", "--max-time", "5", url)
+        code, said = await ran(curl, *words)
+        assert (code, "GOAWAY, error=13" in said) == (16, True), said

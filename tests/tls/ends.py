@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
+from twisted.internet.threads import deferToThread
 
 from loopbackd.testing import addressOf
 from loopbackd.tls.certificates import Credential, certificatePEM, keyPEM
@@ -72,13 +74,19 @@ class Client:
         self, port: int, context: SSL.Context, name: str | None = "localhost", session: Any = None
     ) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
-        self.tls = SSL.Connection(context, None)
-        if name is not None:
-            self.tls.set_tlsext_host_name(name.encode())
-        if session is not None:
-            self.tls.set_session(session)
-        self.tls.set_connect_state()
+        self.tls = self.fresh(context, name, session)
         self.ended = self.cut = False
+
+    @staticmethod
+    def fresh(context: SSL.Context, name: str | None, session: Any = None) -> SSL.Connection:
+        """OpenSSL's end of a connection that has not begun."""
+        tls = SSL.Connection(context, None)
+        if name is not None:
+            tls.set_tlsext_host_name(name.encode())
+        if session is not None:
+            tls.set_session(session)
+        tls.set_connect_state()
+        return tls
 
     def flush(self) -> None:
         """Send what OpenSSL wants to have sent."""
@@ -147,6 +155,18 @@ def client(loopback: Any, *arguments: Any, **others: Any) -> Iterator[Client]:
         yield made.shake()
     finally:
         made.close()
+
+
+async def ran(*words: str, input: str = "") -> tuple[int, str]:
+    """The exit code of a program, and all that it said."""
+
+    def run() -> tuple[int, str]:
+        done = subprocess.run(
+            words, input=input, capture_output=True, text=True, timeout=30, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return await deferToThread(run)
 
 
 def written(path: Path, credential: Credential) -> Path:

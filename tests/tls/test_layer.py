@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet import reactor as realReactor
 from twisted.internet.error import ConnectionDone
@@ -28,8 +30,8 @@ from loopbackd.testing import addressOf, serving
 from loopbackd.tls.end import TLSEnd
 from loopbackd.tls.layer import TLSLayer
 from loopbackd.tls.terminator import Terminator
-from tls import served
 from tls.ends import Client, client, clientContext, storeIn
+from tls.served import served
 
 reactor: Any = realReactor
 BOTH = pytest.mark.parametrize("version", ["1.2", "1.3"])
@@ -368,6 +370,62 @@ def test_garbage_after_a_hello(tmp_path: Path) -> None:
     assert case.beneath.value()[:1] in (b"\x15", b"\x17")
 
 
+@settings(max_examples=60)
+@given(st.data())
+def test_any_bytes_after_the_handshake(tmp_path: Path, data: Any) -> None:
+    """Records true, cut, doubled, changed or none: nothing is raised, nothing false is heard."""
+    case = Case(tmp_path, version=data.draw(st.sampled_from(["1.2", "1.3"]))).shake()
+    sent = b""
+    for _ in range(data.draw(st.integers(1, 4))):
+        word = data.draw(st.binary(min_size=1, max_size=40))
+        case.client.send(word)
+        record = case.client.bio_read(1 << 14)
+        harm = data.draw(st.sampled_from(["none", "none", "flip", "cut", "twice", "noise"]))
+        if harm == "none":
+            sent += word
+        elif harm == "flip":
+            at = data.draw(st.integers(0, len(record) - 1))
+            record = record[:at] + bytes([record[at] ^ 0x40]) + record[at + 1 :]
+        elif harm == "cut":
+            record = record[: data.draw(st.integers(0, len(record) - 1))]
+        elif harm == "twice":
+            sent += word
+            record += record
+        else:
+            record = data.draw(st.binary(max_size=60))
+        for piece in filter(None, (record[:3], record[3:])):
+            case.layer.dataReceived(piece)
+        if harm != "none":
+            break
+    heard = b"".join(one for one in case.inside.told if isinstance(one, bytes))
+    assert heard == sent[: len(heard)] and heard == sent
+    case.layer.readConnectionLost()
+    case.layer.connectionLost(connectionLost())
+    assert case.inside.told[-1] in ("ConnectionLost", "ConnectionDone")
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_any_bytes_in_a_handshake(tmp_path: Path, data: Any) -> None:
+    """A Hello that is cut, changed, or followed by noise ends with an alert or waits for more."""
+    case = Case(tmp_path)
+    with pytest.raises(SSL.WantReadError):
+        case.client.do_handshake()
+    hello = bytearray(case.client.bio_read(1 << 14))
+    for _ in range(data.draw(st.integers(0, 3))):
+        hello[data.draw(st.integers(0, len(hello) - 1))] = data.draw(st.integers(0, 255))
+    for piece in (
+        bytes(hello),
+        *data.draw(st.lists(st.binary(min_size=1, max_size=60), max_size=3)),
+    ):
+        case.layer.dataReceived(piece)
+    assert case.inside.told == []
+    case.layer.readConnectionLost()
+    assert case.beneath.disconnecting
+    case.layer.connectionLost(connectionLost())
+    assert case.inside.told == []
+
+
 # On a real port.
 
 
@@ -443,15 +501,7 @@ async def test_a_reset_stays_a_reset() -> None:
             with pytest.raises(ConnectionResetError):
                 one.hear()
 
-    await withProtocol(Abort, talk)
-
-
-async def withProtocol(protocol: Any, talk: Any) -> Any:
-    """What a client in a thread finds out about a service with that protocol under TLS."""
-    served.protocol = protocol
-    async with serving(reactor, "tls.served:Served", tls=PLAIN) as loopback:
-        port = addressOf(loopback).port  # type: ignore[attr-defined]
-        return await deferToThread(talk, port)
+    await served(reactor, Abort, talk, PLAIN)
 
 
 @pytest_twisted.ensureDeferred

@@ -325,8 +325,6 @@ def _readPrivate(directory: _Directory) -> bytes:
             wrong = "it is no file"
         if not wrong and status.st_mode & 0o077:
             wrong = f"others can use it (mode {stat.S_IMODE(status.st_mode):o})"
-        if not wrong and status.st_nlink != 1:
-            wrong = "it has another name elsewhere"
         if wrong:
             raise SettingsError(
                 f"authority: {path}: {wrong}, so its key is not safe; make another authority:"

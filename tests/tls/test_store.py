@@ -92,10 +92,6 @@ def link(place: Path) -> None:
     (place / "private.pem").symlink_to("elsewhere")
 
 
-def hardLink(place: Path) -> None:
-    os.link(place / "private.pem", place / "elsewhere")
-
-
 def readable(place: Path) -> None:
     (place / "private.pem").chmod(0o640)
 
@@ -129,7 +125,6 @@ def otherKey(place: Path) -> None:
     ("harm", "said"),
     [
         (link, "private.pem: it is a symbolic link"),
-        (hardLink, "it has another name elsewhere"),
         (readable, r"others can use it \(mode 640\), so its key is not safe"),
         (fifo, "it is no file"),
         (open_, "others can write there; chmod 700 it"),

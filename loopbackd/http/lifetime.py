@@ -56,6 +56,11 @@ class Lifetime(Protocol):
         """The facts about this connection, where it came through a service."""
         return connectionOf(self.transport)
 
+    @property
+    def clock(self) -> Any:
+        """Tells the time, and calls later: an L{IReactorTime}."""
+        return self.factory.clock
+
     def seconds(self) -> float:
         """The time."""
         now: float = self.factory.clock.seconds()

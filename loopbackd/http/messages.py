@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IProtocol, IReactorTime
 
 from loopbackd.connection import Connection
 from loopbackd.http.errors import HTTPError
@@ -40,6 +40,9 @@ class Surface(Protocol):
 
     transport: Any
     isTLS: bool
+
+    @property
+    def clock(self) -> IReactorTime: ...
 
     @property
     def connection(self) -> Connection | None: ...

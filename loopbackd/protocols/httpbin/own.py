@@ -8,8 +8,10 @@ from loopbackd.protocols.httpbin import (
     compressing,
     connecting,
     crossing,
+    eventstreams,
     hinting,
     raw,
+    sockets,
     trying,
     wandering,
 )
@@ -26,5 +28,7 @@ def addOwn(root: Routes) -> None:
         hinting.routes,
         trying.makeRoutes(),
         breaking.routes,
+        sockets.makeRoutes(),
+        eventstreams.routes,
     ):
         root.extend(table)

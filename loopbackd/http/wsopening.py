@@ -1,0 +1,39 @@
+"""From a request to a WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loopbackd.http.messages import HTTPError, Request, SwitchProtocols
+from loopbackd.http.websocket import Application, WebSocket
+from loopbackd.http.wshandshake import Refused, negotiate
+from loopbackd.http.wsinbound import SocketLimits
+
+
+def openSocket(
+    request: Request,
+    application: Application,
+    *,
+    limits: SocketLimits | None = None,
+    subprotocols: Sequence[str] | None = (),
+    compress: bool = True,
+) -> SwitchProtocols:
+    """
+    The answer to a request that is to become a WebSocket.
+
+    @param application: talks on it.
+    @param subprotocols: those it speaks; L{None} for any.
+    @param compress: whether permessage-deflate is accepted.
+    @raise HTTPError: the request cannot become one: 400, 405 or 426.
+    """
+    found = negotiate(
+        request.method.encode("latin-1"),
+        (1, request.head.minor),
+        request.fields.pairs,
+        subprotocols=subprotocols,
+        compress=compress,
+    )
+    if isinstance(found, Refused):
+        raise HTTPError(found.status, found.reason, [*found.headers])
+    socket = WebSocket(application, request.on.clock, limits, found.subprotocol, found.deflating)
+    return SwitchProtocols(socket, [*found.headers])

@@ -1,0 +1,155 @@
+"""WebSockets to talk to: echo, a chat, and what goes wrong on purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from msgspec import Meta
+
+from loopbackd.http.badframes import BAD_FRAMES
+from loopbackd.http.conversations import closeWith, echo, misbehave, ping
+from loopbackd.http.messages import HTTPError, Request, Response, SwitchProtocols
+from loopbackd.http.routes import Routes
+from loopbackd.http.wschat import Rooms
+from loopbackd.http.wsframes import closeFrame
+from loopbackd.http.wsinbound import SocketLimits
+from loopbackd.http.wsopening import openSocket
+from loopbackd.protocols.httpbin.dialect import answerJSON
+
+MOST: Final = 1 << 24
+"""Bytes that a message may have, whatever the query says."""
+
+_CHAT: Final = SocketLimits(maxMessage=1 << 16, maxFragment=1 << 16, keepalive=30.0)
+_WEBSOCKET: Final = "WebSocket"
+
+if TYPE_CHECKING:
+    How = str
+else:
+    How = Literal[tuple(BAD_FRAMES)]
+
+Size = Annotated[int, Meta(ge=1, le=MOST)]
+Name = Annotated[str, Meta(min_length=1, max_length=32)]
+Seconds = Annotated[float, Meta(ge=0, le=10)]
+
+
+def makeRoutes() -> Routes:
+    """The table; what is said in its rooms is heard in no other's."""
+    routes = Routes("WebSockets")
+    rooms = Rooms()
+    opens = {400: "not an upgrade to a WebSocket", 426: "not its version 13"}
+
+    @routes.add(
+        "/websocket/echo",
+        group=_WEBSOCKET,
+        example="/websocket/echo?max_message_size=1024&max_fragment_size=512",
+        usual=101,
+        answers=opens,
+        produces=[],
+    )
+    def echoes(
+        request: Request,
+        *,
+        max_message_size: Size = MOST,
+        max_fragment_size: Size | None = None,
+        subprotocol: str | None = None,
+        compress: bool = True,
+        keepalive: Annotated[float, Meta(ge=0.1)] | None = None,
+    ) -> SwitchProtocols:
+        """
+        Every message comes back as it was; one that is too big closes with 1009.
+
+        Of the subprotocols offered, the first is taken, or the one the query names.
+        """
+        fragment = max_message_size if max_fragment_size is None else max_fragment_size
+        if fragment > max_message_size:
+            raise HTTPError(
+                400,
+                f"max_fragment_size is {fragment}, and max_message_size {max_message_size}: less",
+            )
+        return openSocket(
+            request,
+            echo,
+            limits=SocketLimits(max_message_size, fragment, keepalive),
+            subprotocols=None if subprotocol is None else [subprotocol],
+            compress=compress,
+        )
+
+    @routes.add(
+        "/ws", group=_WEBSOCKET, example="/ws?name=me", usual=101, answers=opens, produces=[]
+    )
+    def chat(request: Request, *, room: Name = "lobby", name: Name = "guest") -> SwitchProtocols:
+        """
+        A room where all clients hear each other: send text, hear JSON.
+
+        A client that does not read what others say is closed with 1013.
+        """
+        return openSocket(request, lambda socket: rooms.chat(socket, room, name), limits=_CHAT)
+
+    @routes.add(
+        "/ws/close/{code}",
+        group=_WEBSOCKET,
+        example="/ws/close/4000?reason=enough&after=1",
+        usual=101,
+        answers=opens,
+        produces=[],
+    )
+    def closes(
+        request: Request, code: int, *, reason: str = "", after: Seconds = 0.0
+    ) -> SwitchProtocols:
+        """
+        A WebSocket that is closed with that code, after some seconds.
+
+        1005 is a close frame without a code, 1006 the end of the connection without a close frame;
+        for what a close frame must not say see /ws/bad.
+        """
+        if code not in (1005, 1006):
+            try:
+                closeFrame(code, reason)
+            except ValueError as error:
+                raise HTTPError(400, str(error)) from None
+        return openSocket(request, lambda socket: closeWith(socket, code, reason, after))
+
+    @routes.add(
+        "/ws/ping",
+        group=_WEBSOCKET,
+        example="/ws/ping?count=3&interval=1",
+        usual=101,
+        answers=opens,
+        produces=[],
+    )
+    def pings(
+        request: Request, *, count: Annotated[int, Meta(ge=1, le=100)] = 3, interval: Seconds = 1.0
+    ) -> SwitchProtocols:
+        """A WebSocket that pings you, and tells how long each of your pongs took."""
+        limits = SocketLimits(keepalive=10.0)
+        return openSocket(request, lambda socket: ping(socket, count, interval), limits=limits)
+
+    @routes.add(
+        "/ws/bad/{how}",
+        group=_WEBSOCKET,
+        example="/ws/bad/masked",
+        usual=101,
+        answers=opens,
+        produces=[],
+        unruly="what is sent is wrong on purpose",
+    )
+    def bad(request: Request, how: How) -> SwitchProtocols:
+        """A WebSocket that does something wrong; /ws/bad lists what there is."""
+        return openSocket(request, lambda socket: misbehave(socket, BAD_FRAMES[how]))
+
+    @routes.add("/ws/bad", group=_WEBSOCKET, example="/ws/bad")
+    def listed(request: Request) -> Response:
+        """What can go wrong on a WebSocket, and what a right client makes of each."""
+        found: list[dict[str, Any]] = [
+            {
+                "name": one.name,
+                "does": one.does,
+                "client": one.rightly,
+                "code": one.code,
+                "source": one.source,
+            }
+            for one in BAD_FRAMES.values()
+        ]
+        return answerJSON({"frames": found})
+
+    return routes

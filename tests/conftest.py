@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,14 +108,15 @@ def missing() -> Callable[[str], Any]:
 @pytest.fixture
 def program(missing: Callable[[str], Any]) -> Callable[..., str]:
     """
-    The path of a real program.
+    The path of a real program, first of the environment that runs the tests.
 
     A missing one skips the test with its name in the summary, and fails it where CI=true.
     """
 
     def find(*names: str) -> str:
+        where = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         for name in names:
-            path = shutil.which(name)
+            path = shutil.which(name, path=where)
             if path is not None:
                 return path
         return missing(f"{' or '.join(names)} is not installed")

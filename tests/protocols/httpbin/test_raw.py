@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -141,11 +141,9 @@ def test_dump(data: bytes) -> None:
     assert found == data
 
 
-def test_dumpAsHexdump() -> None:
+def test_dumpAsHexdump(program: Callable[..., str]) -> None:
     """It is what hexdump -C prints."""
-    hexdump = shutil.which("hexdump")
-    if hexdump is None:
-        pytest.skip("hexdump is not installed")
+    hexdump = program("hexdump")
     data = bytes(range(256)) + b"the rest"
     done = subprocess.run([hexdump, "-Cv"], input=data, capture_output=True, check=True)
     assert b"".join(dumped(data)) == done.stdout

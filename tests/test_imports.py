@@ -63,6 +63,7 @@ READING_ORDER = [
     "loopbackd.http.validators",
     "loopbackd.http.negotiation",
     "loopbackd.http.codings",
+    "loopbackd.http.endpoints",
     "loopbackd.http.routes",
     "loopbackd.http.mounts",
     "loopbackd.http.openapi",

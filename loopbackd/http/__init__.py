@@ -8,7 +8,8 @@ Read in this order:
 - L{loopbackd.http.head}, L{loopbackd.http.chunks}, L{loopbackd.http.parsing}: from bytes to
   requests, without I/O, refusing what could be read in two ways;
 - L{loopbackd.http.messages}: a request as a handler has it, and the kinds of answer;
-- L{loopbackd.http.routes}, L{loopbackd.http.mounts}: typed handlers by method and path;
+- L{loopbackd.http.endpoints}, L{loopbackd.http.routes}, L{loopbackd.http.mounts}: typed handlers
+  by method and path; L{loopbackd.http.openapi} describes them to other programs;
 - L{loopbackd.http.writing}, L{loopbackd.http.sending}: from answers to bytes;
 - L{loopbackd.http.lifetime}, L{loopbackd.http.receiving}, L{loopbackd.http.serving}: the Protocol
   that joins them: how a connection begins and ends, what comes on it, what goes;

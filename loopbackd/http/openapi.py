@@ -10,17 +10,15 @@ import inspect
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import reduce
-from operator import or_
-from types import NoneType, UnionType
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from loopbackd.http.endpoints import Endpoint, Parameter, Takes, patternOf
 from loopbackd.http.messages import HTTPError, reasonFor
 from loopbackd.http.mounts import Mounts
-from loopbackd.http.routes import Endpoint, Parameter, Routes, Takes, patternOf
+from loopbackd.http.routes import Routes
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 """Those that a path can have in this version of OpenAPI; others are left out."""
@@ -121,7 +119,7 @@ class _Written:
     def __init__(self, tables: list[Routes]) -> None:
         endpoints = [endpoint for routes in tables for endpoint in routes.endpoints]
         self.schemas = _Schemas(
-            [_withoutNone(one.type) for each in endpoints for one in each.variables + each.options]
+            [one.type for each in endpoints for one in each.variables + each.options]
             + [each.returns for each in endpoints if each.returns is not None]
         )
         self.paths: dict[str, dict[str, Any]] = {}
@@ -208,7 +206,7 @@ class _Written:
         return written
 
     def _parameter(self, one: Parameter, place: str, shown: dict[str, str]) -> dict[str, Any]:
-        schema = self.schemas.of(_withoutNone(one.type))
+        schema = self.schemas.of(one.type)
         entry: dict[str, Any] = {"name": one.name, "in": place, "schema": schema}
         if one.required:
             entry["required"] = True
@@ -283,13 +281,6 @@ def _examples(endpoint: Endpoint) -> dict[str, str]:
         names = (one.name for one in endpoint.variables)
         shown |= zip(names, map(unquote, match.groups()), strict=True)
     return shown
-
-
-def _withoutNone(type: Any) -> Any:
-    """What a client can write: that a name is absent is said elsewhere."""
-    if get_origin(type) in (Union, UnionType):
-        return reduce(or_, (one for one in get_args(type) if one is not NoneType))
-    return type
 
 
 def _more(endpoint: Endpoint) -> str:

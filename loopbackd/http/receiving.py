@@ -14,11 +14,12 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 
 from loopbackd.http.bodies import Pieces, Whole
+from loopbackd.http.endpoints import Takes
 from loopbackd.http.head import Head
 from loopbackd.http.lifetime import Lifetime
 from loopbackd.http.messages import Answer, FieldPairs, HTTPError, Request, Response
 from loopbackd.http.parsing import RequestParser
-from loopbackd.http.routes import Found, Takes
+from loopbackd.http.routes import Found
 from loopbackd.http.writing import CONTINUE, fieldLines, statusLine
 
 T = TypeVar("T")

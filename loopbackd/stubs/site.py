@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
+from loopbackd.http.endpoints import Endpoint, Takes
 from loopbackd.http.messages import (
     Answer,
     ByHand,
@@ -15,7 +16,7 @@ from loopbackd.http.messages import (
     Response,
     SwitchProtocols,
 )
-from loopbackd.http.routes import Endpoint, Found, Routes, Site, Takes
+from loopbackd.http.routes import Found, Routes, Site
 from loopbackd.stubs.asked import NOT_JSON, Asked
 from loopbackd.stubs.guarding import guard
 from loopbackd.stubs.har import isoTime

@@ -8,10 +8,11 @@ import pytest
 from msgspec import Meta
 from openapi_spec_validator import validate
 
+from loopbackd.http.endpoints import Takes
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.openapi import describe
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.routes import Routes
 
 Size = Annotated[int, Meta(ge=0, le=100, description="So many.")]
 

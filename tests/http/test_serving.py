@@ -11,6 +11,7 @@ from twisted.internet.protocol import Protocol
 from visiting import Visit, request
 from zope.interface.verify import verifyObject
 
+from loopbackd.http.endpoints import Takes
 from loopbackd.http.factory import Bounds, HTTPFactory
 from loopbackd.http.messages import (
     ByHand,
@@ -21,7 +22,7 @@ from loopbackd.http.messages import (
     Wire,
 )
 from loopbackd.http.patience import Patience
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.routes import Routes
 
 
 def makeRoutes() -> Routes:

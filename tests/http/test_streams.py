@@ -15,9 +15,10 @@ from twisted.internet import reactor as realReactor
 from twisted.internet.threads import deferToThread
 from visiting import answers, request
 
+from loopbackd.http.endpoints import Takes
 from loopbackd.http.factory import HTTPFactory
 from loopbackd.http.messages import ByHand, Request, Response, Wire
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.routes import Routes
 from loopbackd.service import Loopback
 from loopbackd.testing import addressOf, serving
 

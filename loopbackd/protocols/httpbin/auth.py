@@ -9,9 +9,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from loopbackd.http.endpoints import Takes
 from loopbackd.http.fields import isField
 from loopbackd.http.messages import HTTPError, Request, Response
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.cookies import cookiesOf, makeCookie
 from loopbackd.protocols.httpbin.dialect import HTML, answerJSON
 from loopbackd.protocols.httpbin.digest import (

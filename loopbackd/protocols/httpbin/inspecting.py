@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
+from loopbackd.http.endpoints import Takes
 from loopbackd.http.messages import Request, Response
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import (
     JSON,
     METHODS,

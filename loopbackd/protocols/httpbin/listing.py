@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 
+from loopbackd.http.endpoints import Endpoint, Takes
 from loopbackd.http.mounts import Mounts
-from loopbackd.http.routes import Endpoint, Takes
 
 HIDDEN = "page"
 """The group of routes that only serve the page itself."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from loopbackd.http.endpoints import Takes
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.mounts import Mounts
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.listing import HIDDEN, Row, Way, asText, listed
 
 WAY = Way("http://localhost:62893")

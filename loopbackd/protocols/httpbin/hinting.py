@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
 from loopbackd.http.routes import Routes, Takes
 from loopbackd.protocols.httpbin.dialect import HTML, answerJSON
 
@@ -30,6 +30,8 @@ routes = Routes("before the answer")
     example="/early-hints?delay=1",
     answers={103: "what to load meanwhile (RFC 8297)"},
     produces=[HTML],
+    unruly="clients that do not know 103 take it for the answer",
+    slow=True,
 )
 async def earlyHints(request: Request, *, count: Times = 1, delay: Seconds = 0.0) -> Response:
     """C{103 Early Hints}, C{count} times; after C{delay} seconds the page they are for."""
@@ -45,7 +47,8 @@ async def earlyHints(request: Request, *, count: Times = 1, delay: Seconds = 0.0
     takes=Takes.PIECES,
     group="before the answer",
     example="/expect?delay=1",
-    reads={"Expect": "100-continue has the body wait until it is asked for"},
+    answers={417: "Expect has something else than 100-continue"},
+    slow=True,
 )
 async def expect(request: Request, *, delay: Seconds = 0.0) -> Response:
     """Asks for the body (C{100 Continue}) after C{delay} seconds; the answer says when it came."""
@@ -74,9 +77,13 @@ async def expect(request: Request, *, delay: Seconds = 0.0) -> Response:
     example="/expect/417",
     usual=0,
     answers={0: "any 4xx, as asked for"},
+    produces=[HTML],
 )
 def refuse(request: Request, status: Refusal) -> Response:
     """Refuses a body with that status before it was sent; C{100 Continue} is never said."""
+    fields: FieldPairs = []
     if status == 401:
-        raise HTTPError(status, "no body is wanted here", [("WWW-Authenticate", "Basic")])
-    return answerJSON({"refused": status}, status)
+        fields.append(("WWW-Authenticate", "Basic"))
+    elif status == 407:
+        fields.append(("Proxy-Authenticate", "Basic"))
+    raise HTTPError(status, "no body is wanted here", fields)

@@ -29,6 +29,7 @@ routes = Routes("requests, byte by byte")
     answers={406: "Accept names neither JSON nor text nor message/http"},
     produces=[JSON, TEXT, _MESSAGE],
     reads={"Accept": "which form the answer has, where the query names no format"},
+    unruly="it takes any method at all",
 )
 def raw(request: Request, *, format: Form | None = None) -> Response:
     """
@@ -49,6 +50,7 @@ def raw(request: Request, *, format: Form | None = None) -> Response:
     answers={406: "Accept names neither JSON nor text nor message/http"},
     produces=[JSON, TEXT, _MESSAGE],
     reads={"Accept": "which form the answer has, where the query names no format"},
+    unruly="it takes any method at all",
 )
 def rawBelow(request: Request, rest: str, *, format: Form | None = None) -> Response:
     """The request exactly as it came, whatever its path."""

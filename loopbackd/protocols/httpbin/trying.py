@@ -24,7 +24,7 @@ MOST_KEYS: Final = 10_000
 
 Failures = Annotated[int, Meta(ge=0, le=1000)]
 Delay = Annotated[int, Meta(ge=0, le=86400)]
-Failing = Annotated[int, Meta(ge=400, le=599)]
+Failing = Annotated[int, Meta(ge=401, le=599)]
 Key = Annotated[str, Meta(max_length=200)]
 Quota = Annotated[int, Meta(ge=1, le=1_000_000)]
 Window = Annotated[float, Meta(ge=0.1, le=86400)]

@@ -27,6 +27,7 @@ def _enter(name: str, does: str, fields: FieldPairs, status: int = 302) -> None:
         example=f"/redirect/{name}",
         usual=status,
         produces=[HTML],
+        unruly="it leads nowhere, or somewhere else than one would think",
     )(redirect)
 
 
@@ -93,6 +94,7 @@ _enter(
     example="/redirect/endless/0",
     usual=302,
     produces=[HTML],
+    unruly="it never ends",
 )
 def endless(request: Request, n: Step) -> Response:
     """A redirect to the next number, so that no two are the same and there is no end."""

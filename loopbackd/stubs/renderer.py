@@ -64,6 +64,11 @@ class Done(msgspec.Struct, array_like=True):
     text: str
 
 
+@jinja2.pass_context
+def _asItIs(context: jinja2.runtime.Context, value: Any) -> Any:
+    return value
+
+
 def environment(escape: bool) -> jinja2.sandbox.SandboxedEnvironment:
     """
     Jinja2 as templates have it here.
@@ -74,6 +79,8 @@ def environment(escape: bool) -> jinja2.sandbox.SandboxedEnvironment:
     return jinja2.sandbox.SandboxedEnvironment(
         autoescape=escape,
         optimized=False,
+        # What wants to know the context cannot be called beforehand, and so nothing is.
+        finalize=_asItIs,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )

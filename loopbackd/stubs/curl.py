@@ -6,7 +6,10 @@ import re
 from shlex import quote
 from typing import Final
 
+from twisted.internet.address import UNIXAddress
+
 from loopbackd.stubs.journal import Entry
+from loopbackd.stubs.targets import isLoopback, splitHost
 
 _PRINTABLE: Final = re.compile(rb"[\t\n\x20-\x7e]*")
 _LONGEST_WORD: Final = 60_000
@@ -30,9 +33,13 @@ def curlCommand(entry: Entry) -> str:
         words.append("--head")
     else:
         words += ["-X", quote(head.method)]
-    if not head.target.startswith(b"/"):
-        words += ["--request-target", _word(head.target)]
-    words += _fields(entry)
+    path = head.target
+    if not path.startswith(b"/"):
+        words += ["--request-target", _word(path)]
+        path = b"/"
+    authority, options = _place(entry)
+    words += options + _fields(entry, authority)
+    url = f"{entry.scheme}://{authority}".encode("latin-1") + path
     body = entry.body.data
     pipe = note = ""
     if body:
@@ -43,28 +50,39 @@ def curlCommand(entry: Entry) -> str:
             pipe = f"{{ {'; '.join(_printf(body))}; }} | "
     if entry.body.isCut:
         note = f"# only {len(body)} of {entry.body.size} bytes of the body were kept\n"
-    return f"{note}{pipe}{' '.join([*words, _word(_url(entry))])}"
+    return f"{note}{pipe}{' '.join([*words, _word(url)])}"
 
 
-def _url(entry: Entry) -> bytes:
-    # With another target the path is not looked at.
-    url = entry.url if entry.head.target.startswith(b"/") else f"{entry.url.split('*')[0]}"
-    return url.encode("latin-1")
+def _place(entry: Entry) -> tuple[str, list[str]]:
+    """
+    Where it goes: the authority of its address, and options.
+
+    Where the client's name for us would lead elsewhere, it is told in C{Host}.
+    """
+    here, named = entry.here, entry.head.host.decode("latin-1")
+    if isinstance(here, UNIXAddress):
+        return named or "localhost", ["--unix-socket", quote(str(here.name or b"", "utf-8"))]
+    host, port = splitHost(named)
+    default = 443 if entry.scheme == "https" else 80
+    if isLoopback(host) and (port or str(default)) == str(here.port):
+        return named, []
+    shown = f"[{here.host}]" if ":" in here.host else here.host
+    return f"{shown}:{here.port}", []
 
 
-def _fields(entry: Entry) -> list[str]:
+def _fields(entry: Entry, authority: str) -> list[str]:
     head, body = entry.head, entry.body.data
     words: list[str] = []
     names = set()
     for name, value in head.fields.pairs:
         key = name.lower()
         names.add(key)
-        if key == b"content-length" or (key == b"host" and value == head.host):
+        if key == b"content-length" or (key == b"host" and value == authority.encode("latin-1")):
             continue
         if key == b"transfer-encoding" and not body:
             continue
         words += ["-H", _word(name + b": " + value if value else name + b";")]
-    added = [b"User-Agent", b"Accept"]
+    added = [b"Host", b"User-Agent", b"Accept"] if not head.host else [b"User-Agent", b"Accept"]
     if body:
         added += [b"Content-Type", b"Expect"]
     for name in added:

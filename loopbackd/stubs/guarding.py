@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from loopbackd.http.messages import HTTPError, Request
-from loopbackd.stubs.targets import isLoopback
+from loopbackd.stubs.targets import isLoopback, splitHost
 
 _OWN_SITES: Final = frozenset(["same-origin", "none"])
 
@@ -27,7 +27,7 @@ def guard(request: Request) -> None:
         isHere = False
     if not isHere:
         raise HTTPError(403, "the journal is for programs on this machine")
-    if not isLoopback(_withoutPort(request.host)):
+    if not isLoopback(splitHost(request.host)[0]):
         raise HTTPError(403, "the journal is at a name of this machine: localhost or 127.0.0.1")
     origin = request.fields.get("origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}":
@@ -35,9 +35,3 @@ def guard(request: Request) -> None:
     site = request.fields.get("sec-fetch-site")
     if site is not None and site not in _OWN_SITES:
         raise HTTPError(403, "the journal is not for pages of other sites")
-
-
-def _withoutPort(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]

@@ -46,8 +46,9 @@ def harEntry(entry: Entry) -> dict[str, Any]:
         "cache": {},
         "timings": {"send": 0, "wait": wait, "receive": receive},
     }
-    if entry.server is not None:
-        found["serverIPAddress"] = entry.server
+    server = getattr(entry.here, "host", None)
+    if server is not None:
+        found["serverIPAddress"] = server
     if entry.connection is not None:
         found["connection"] = str(entry.connection)
     remark = _remark(entry)

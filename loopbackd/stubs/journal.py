@@ -41,6 +41,7 @@ class Entry:
     @ivar number: counts up; no two of a journal have the same.
     @ivar scheme: C{http} or C{https}.
     @ivar started: when its head was there, in seconds since 1970.
+    @ivar here: our address it came to.
     @ivar connection: the number of its connection, or L{None}.
     @ivar stub: the name of the stub that answered.
     @ivar closest: what was said of the closest stub, where none matched.
@@ -57,12 +58,12 @@ class Entry:
         "ended",
         "fields",
         "head",
+        "here",
         "number",
         "peer",
         "reason",
         "scheme",
         "sent",
-        "server",
         "started",
         "status",
         "stub",
@@ -77,7 +78,7 @@ class Entry:
         connection = request.on.connection
         self.connection = None if connection is None else connection.id
         self.peer = request.remoteHost
-        self.server = getattr(request.on.transport.getHost(), "host", None)
+        self.here = request.on.transport.getHost()
         self.body = Kept()
         self.sent = Kept()
         self.stub: str | None = None

@@ -59,6 +59,14 @@ def parseTarget(text: str, key: str, allowRemote: bool) -> Target:
     return Target(found["scheme"], found["host"] + port, path)
 
 
+def splitHost(said: str) -> tuple[str, str]:
+    """A host, and its port or nothing, as they stand in C{Host}."""
+    host, bracket, port = said.partition("]")
+    if not bracket:
+        host, _, port = said.partition(":")
+    return host + bracket, port.removeprefix(":")
+
+
 def isLoopback(host: str) -> bool:
     """Whether a host, with no port, is this machine and nothing else."""
     name = host.lower().rstrip(".")

@@ -66,6 +66,27 @@ async def test_curl(program: Program, path: str, code: int) -> None:
         assert ran.code == code, ran.err
 
 
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("empty-reply", 52),
+        ("reset", 56),
+        ("reset-after", 56),
+        ("half-answer", 18),
+        ("until-close", 0),
+        ("until-reset", 56),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_curlOverTLS(program: Program, path: str, code: int) -> None:
+    """An end is an end, and a reset a reset, below TLS as well."""
+    curl = program("curl")
+    async with serving(reactor, "auto") as loopback:
+        url = urlOf(loopback, f"/broken/{path}").replace("http:", "https:")
+        ran = await run(curl, "-qksS", "--noproxy", "*", "--output", "-", url)
+        assert ran.code == code, ran.err
+
+
 @pytest_twisted.ensureDeferred
 async def test_curlHead(program: Program) -> None:
     """It has no body for HEAD, and asks its next question on another connection."""

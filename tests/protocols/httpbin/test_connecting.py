@@ -94,3 +94,16 @@ def test_close() -> None:
     assert answer.get("connection") == "close"
     assert visit.hasEnded
     visit.end()
+
+
+def test_withoutThreads() -> None:
+    """Where there is a clock and no threads, what would be done in one is done at once."""
+    visit = Visit(makeSite())
+    found: list[int] = []
+    visit.http.inThread(divmod, 7, 2).addCallback(found.extend)  # type: ignore[attr-defined]
+    assert found == [3, 1]
+    visit.http.inThread(divmod, 7, 0).addErrback(  # type: ignore[attr-defined]
+        lambda failure: found.append(failure.check(ZeroDivisionError) is not None)
+    )
+    assert found == [3, 1, True]
+    visit.end()

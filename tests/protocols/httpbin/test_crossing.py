@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from crossings import BROWSER
 from visiting import Answered, ask
 
 from loopbackd.protocols.httpbin.crossing import POLICIES
@@ -38,28 +39,8 @@ def mayAsk(answer: Answered, method: str, field: str) -> bool:
     return 200 <= answer.status < 300 and method in methods and field in names
 
 
-# Whether a browser reads the answer, reads it with credentials, and lets a PUT with X-Mine out.
-BROWSER = {
-    "allow-all": (True, False, True),
-    "origin": (True, False, True),
-    "credentials": (True, True, True),
-    "none": (False, False, False),
-    "wrong-origin": (False, False, False),
-    "null": (False, False, False),
-    "wildcard-with-credentials": (True, False, True),
-    "two-origins": (False, False, False),
-    "origin-list": (False, False, False),
-    "origin-with-slash": (False, False, False),
-    "preflight-fails": (True, False, False),
-    "preflight-redirects": (True, False, False),
-    "no-methods": (True, False, False),
-    "no-headers": (True, False, False),
-    "exposed": (True, False, True),
-}
-
-
 @pytest.mark.parametrize("policy", POLICIES)
-def test_inABrowser(policy: str) -> None:
+def test_byTheStandard(policy: str) -> None:
     """The rules of the Fetch standard come to what the table says."""
     answer = asked(policy)
     preflight = asked(

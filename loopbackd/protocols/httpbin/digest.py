@@ -71,7 +71,13 @@ def missingFrom(credentials: Mapping[str, str]) -> list[str]:
 
 
 def isRight(
-    credentials: Mapping[str, str], user: str, password: str, method: str, uri: str, body: bytes
+    credentials: Mapping[str, str],
+    user: str,
+    password: str,
+    method: str,
+    uri: str,
+    body: bytes,
+    realm: str = REALM,
 ) -> bool:
     """
     Whether somebody who knows the password gave this answer, for this request.
@@ -94,6 +100,6 @@ def isRight(
     given = credentials["response"].lower()
     return (
         credentials["username"] == user
-        and credentials["realm"] == REALM
+        and credentials["realm"] == realm
         and hmac.compare_digest(given.encode(), expected.encode())
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from loopbackd.http.factory import HTTPFactory
@@ -11,6 +12,7 @@ from loopbackd.httpsettings import HTTPSettings
 from loopbackd.iloopbackd import Surroundings
 from loopbackd.protocols.httpbin.breakages import BREAKAGES
 from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
+from loopbackd.protocols.httpbin.go.table import makeGo
 from loopbackd.protocols.httpbin.index import addIndex
 from loopbackd.protocols.httpbin.own import addOwn
 from loopbackd.protocols.httpbin.root import addDialect
@@ -26,6 +28,7 @@ def makeSite() -> Mounts:
     addDialect(root)
     addOwn(root)
     site = Mounts(root)
+    site.mount("/go", makeGo(environ=os.environ))
     addIndex(site)
     return site
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from random import Random
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -42,3 +43,22 @@ async def paced(
             end = min(due, sent + _LARGEST_PIECE)
             yield piece(sent, end)
             sent = end
+
+
+async def jittered(
+    request: Request, count: int, pause: float, jitter: float, rng: Random
+) -> AsyncIterator[int]:
+    """
+    The numbers of so many things, from 0, each when it is due; the first is at once.
+
+    @param pause: seconds from one to the next.
+    @param jitter: by how much of a pause it may be longer or shorter by chance, 0 to 1.
+    """
+    start, due = request.on.seconds(), 0.0
+    for number in range(count):
+        if number and pause > 0:
+            due += pause * (1 + jitter * rng.uniform(-1, 1))
+            wait = start + due - request.on.seconds()
+            if wait > 0:
+                await request.on.sleep(max(_SHORTEST_PAUSE, wait))
+        yield number

@@ -252,7 +252,7 @@ _ALL: Final = (
     BadFrames(
         "not-deflated",
         "a message says it is compressed, and cannot be inflated",
-        _NOT_TEXT,
+        "fails the connection, with 1007 or 1002 if it says why",
         "RFC 7692 section 7.2.2",
         frame(FINAL | COMPRESSED | TEXT, b"\xff\xff\xff\xff"),
         1007,

@@ -27,7 +27,15 @@ from zope.interface import implementer
 from loopbackd.connection import connectionOf
 from loopbackd.http.wsdeflate import Deflating
 from loopbackd.http.wsframes import FINAL, MOST_IN_CONTROL, PONG, closeFrame, frame
-from loopbackd.http.wsinbound import Heard, Inbound, Message, PeerClosed, SocketLimits, Wrong
+from loopbackd.http.wsinbound import (
+    PART,
+    Heard,
+    Inbound,
+    Message,
+    PeerClosed,
+    SocketLimits,
+    Wrong,
+)
 from loopbackd.tls.layer import TLSLayer
 
 PATIENCE: Final = 2.0
@@ -199,7 +207,7 @@ class SocketConnection(Protocol):
             if isinstance(heard, str | bytes):
                 if self._state is _State.OPEN:
                     self.messageReceived(heard)
-            else:
+            elif heard is not PART:
                 self._heardOther(heard)
 
     def _rested(self) -> None:

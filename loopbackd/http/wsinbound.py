@@ -52,7 +52,8 @@ class Part:
     """A message has begun, or gone on; it is not whole yet."""
 
 
-_PART: Final = Part()
+PART: Final = Part()
+"""The only one."""
 
 Heard = Message | Ping | Pong | PeerClosed | Wrong | Part
 
@@ -111,7 +112,7 @@ class Inbound:
                 self._binary = bytearray()
             self._binary += event.data
         if not event.message_finished:
-            return _PART
+            return PART
         message = bytes(self._binary or b"") if self._text is None else self._text.getvalue()
         self._text = self._binary = None
         return message

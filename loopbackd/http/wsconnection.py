@@ -305,7 +305,8 @@ class SocketConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Leave no call behind."""
         self._state = _State.LOST
-        self.isFull = False
+        self._inbound.stop()
+        self.isFull = self._paused = False
         for call in (self._deadline, self._resting):
             if call is not None and call.active():
                 call.cancel()
@@ -322,6 +323,10 @@ class SocketConnection(Protocol):
 
     def resumeProducing(self) -> None:
         """There is room again."""
+        if self.transport.disconnecting:
+            # Somebody has closed it, and a transport with a producer would wait for more.
+            self.transport.unregisterProducer()
+            return
         self.isFull = False
         self.roomMade()
         self.goOn()

@@ -301,6 +301,22 @@ def test_who_waits_to_send_hears_of_the_end() -> None:
     assert ends == [1006]
 
 
+def test_who_is_closed_from_outside_says_no_more() -> None:
+    """The transport does not wait for the end of what the application would say."""
+
+    async def chatter(socket: WebSocket) -> None:
+        while True:
+            await socket.send("more")
+            socket.pauseProducing()
+
+    talk = Talk(chatter)
+    talk.transport.loseConnection()
+    talk.socket.resumeProducing()
+    assert talk.messages() == ["more"]
+    assert talk.transport.producer is None
+    talk.end()
+
+
 def test_an_application_that_does_not_take_stops_the_reading() -> None:
     """One message waits; the bytes of one read more are kept, and then no more are read."""
     listener = Listener()

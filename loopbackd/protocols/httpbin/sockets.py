@@ -21,6 +21,7 @@ MOST: Final = 1 << 24
 
 _CHAT: Final = SocketLimits(maxMessage=1 << 16, maxFragment=1 << 16, keepalive=30.0)
 _WEBSOCKET: Final = "WebSocket"
+_OPENS: Final = {400: "not an upgrade to a WebSocket", 426: "not its version 13"}
 
 if TYPE_CHECKING:
     How = str
@@ -32,18 +33,57 @@ Name = Annotated[str, Meta(min_length=1, max_length=32)]
 Seconds = Annotated[float, Meta(ge=0, le=10)]
 
 
+def addPlainEcho(routes: Routes, most: int) -> None:
+    """
+    Give a table go-httpbin's C{/websocket/echo}: no compression, no subprotocols.
+
+    @param most: bytes that a message may have, whatever the query says.
+    """
+    Bytes = Annotated[int, Meta(ge=1, le=most)]
+
+    def echoes(
+        request: Request, *, max_fragment_size: int = most // 2, max_message_size: int = most
+    ) -> SwitchProtocols:
+        """Every message comes back; one that is too big closes with 1009."""
+        return _openEcho(request, max_message_size, max_fragment_size)
+
+    # The bound is known here only, where annotations in words cannot see it.
+    echoes.__annotations__ |= {"max_fragment_size": Bytes, "max_message_size": Bytes}
+    example = "/websocket/echo?max_message_size=1024&max_fragment_size=512"
+    routes.add(
+        "/websocket/echo",
+        group=_WEBSOCKET,
+        example=example,
+        usual=101,
+        answers=_OPENS,
+        produces=[],
+    )(echoes)
+
+
+def _openEcho(
+    request: Request, message: int, fragment: int, keepalive: float | None = None, **others: Any
+) -> SwitchProtocols:
+    if fragment > message:
+        raise HTTPError(
+            400,
+            f"max_fragment_size = {fragment}: it must not be more than"
+            f" max_message_size = {message}",
+        )
+    limits = SocketLimits(message, fragment, keepalive)
+    return openSocket(request, echo, limits=limits, **{"compress": False, **others})
+
+
 def makeRoutes() -> Routes:
     """The table; what is said in its rooms is heard in no other's."""
     routes = Routes("WebSockets")
     rooms = Rooms()
-    opens = {400: "not an upgrade to a WebSocket", 426: "not its version 13"}
 
     @routes.add(
         "/websocket/echo",
         group=_WEBSOCKET,
         example="/websocket/echo?max_message_size=1024&max_fragment_size=512",
         usual=101,
-        answers=opens,
+        answers=_OPENS,
         produces=[],
     )
     def echoes(
@@ -61,21 +101,17 @@ def makeRoutes() -> Routes:
         Of the subprotocols offered, the first is taken, or the one the query names.
         """
         fragment = max_message_size if max_fragment_size is None else max_fragment_size
-        if fragment > max_message_size:
-            raise HTTPError(
-                400,
-                f"max_fragment_size is {fragment}, and max_message_size {max_message_size}: less",
-            )
-        return openSocket(
+        return _openEcho(
             request,
-            echo,
-            limits=SocketLimits(max_message_size, fragment, keepalive),
+            max_message_size,
+            fragment,
+            keepalive,
             subprotocols=None if subprotocol is None else [subprotocol],
             compress=compress,
         )
 
     @routes.add(
-        "/ws", group=_WEBSOCKET, example="/ws?name=me", usual=101, answers=opens, produces=[]
+        "/ws", group=_WEBSOCKET, example="/ws?name=me", usual=101, answers=_OPENS, produces=[]
     )
     def chat(request: Request, *, room: Name = "lobby", name: Name = "guest") -> SwitchProtocols:
         """
@@ -90,7 +126,7 @@ def makeRoutes() -> Routes:
         group=_WEBSOCKET,
         example="/ws/close/4000?reason=enough&after=1",
         usual=101,
-        answers=opens,
+        answers=_OPENS,
         produces=[],
     )
     def closes(
@@ -114,7 +150,7 @@ def makeRoutes() -> Routes:
         group=_WEBSOCKET,
         example="/ws/ping?count=3&interval=1",
         usual=101,
-        answers=opens,
+        answers=_OPENS,
         produces=[],
     )
     def pings(
@@ -129,7 +165,7 @@ def makeRoutes() -> Routes:
         group=_WEBSOCKET,
         example="/ws/bad/masked",
         usual=101,
-        answers=opens,
+        answers=_OPENS,
         produces=[],
         unruly="what is sent is wrong on purpose",
     )

@@ -12,8 +12,9 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event, TextMessage
 
 from loopbackd.http.badframes import BAD_FRAMES
+from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.site import makeSite
-from loopbackd.protocols.httpbin.sockets import makeRoutes
+from loopbackd.protocols.httpbin.sockets import addPlainEcho, makeRoutes
 
 UPGRADE = [
     ("Upgrade", "websocket"),
@@ -179,6 +180,32 @@ def test_two_tables_share_no_rooms() -> None:
         assert b'"others": []' in visit.heard
     for visit in (first, second):
         visit.transport.protocol.connectionLost()  # type: ignore[attr-defined]
+
+
+def test_go_httpbins_echo() -> None:
+    """Its limits, its defaults, and nothing negotiated."""
+    routes = Routes("go", unfitWord=400)
+    addPlainEcho(routes, 1000)
+    for query, status in (
+        ("", 101),
+        ("?max_message_size=1000&max_fragment_size=1000", 101),
+        ("?max_message_size=1001", 400),
+        ("?max_fragment_size=0", 400),
+        ("?max_message_size=499", 400),
+    ):
+        visit = Visit(routes)
+        deflate = ("Sec-WebSocket-Extensions", "permessage-deflate")
+        visit.say(request(f"/websocket/echo{query}", fields=[*UPGRADE, deflate]))
+        assert visit.heard.startswith(b"HTTP/1.1 %d " % status), query
+        assert b"permessage" not in visit.heard
+        client = Connection(ConnectionType.CLIENT)
+        if status == 101:
+            visit.transport.clear()
+            visit.transport.protocol.dataReceived(client.send(message("x" * 501)))  # type: ignore[attr-defined]
+            assert visit.transport.value()[:1] == (b"\x81" if query else b"\x88")
+            visit.transport.protocol.connectionLost()  # type: ignore[attr-defined]
+        else:
+            visit.end()
 
 
 @pytest.mark.parametrize("code", [1000, 3000, 1005])

@@ -67,7 +67,7 @@ class Seen:
         self.complaints: list[str] = []
         self.asked: list[str] = []
         page.set_default_timeout(15_000)
-        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("console", lambda said: self.complaints.append(f"{said.text} {said.location}"))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("websocket", lambda socket: self.asked.append(socket.url))
@@ -90,8 +90,9 @@ def visited(
         missing("playwright is not installed: pip install 'loopbackd[browser]'")
     if chromium is None:
         missing("chromium is not installed")
-    running = daemon("--listen", HERE)
-    host, port = running.address("auto")
+    # Not auto, which greets a client that on a busy machine has its first word after 0.1 s.
+    running = daemon("--listen", HERE, "--protocol", "http")
+    host, port = running.address("http")
 
     @contextmanager
     def open(**options: Any) -> Iterator[Seen]:
@@ -184,6 +185,21 @@ def test_find(visited: Callable[..., Any]) -> None:
         assert rows.count() < 5
         page.fill("#filter", "no such thing")
         seen.shows("#nothing", "No route")
+
+
+def test_console(visited: Callable[..., Any]) -> None:
+    """The WebSocket console shows what was sent, what came back, and the code of the end."""
+    with visited() as seen:
+        page = seen.page
+        page.click("#ws-connect")
+        seen.shows("#ws-state", "open")
+        page.fill("#ws-text", "over and out")
+        page.press("#ws-text", "Enter")
+        seen.shows("#ws-log .sent", "over and out")
+        seen.shows("#ws-log .got", "over and out")
+        page.fill("#ws-code", "4321")
+        page.click("#ws-close")
+        seen.shows("#ws-log div", "closed, code 4321")
 
 
 def test_withoutScript(visited: Callable[..., Any]) -> None:

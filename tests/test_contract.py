@@ -18,13 +18,13 @@ CHECKS = [
     "content_type_conformance",
     "response_headers_conformance",
     "response_schema_conformance",
-    "unsupported_method",
     "allow_header_conformance",
 ]
 """
 Every status that comes is in the document, 5xx above all, and what comes with it is as described.
 
-Not whether valid data is accepted: some words have a grammar that no schema tells.
+Not whether valid data is accepted: some words have a grammar that no schema tells. Nor whether
+other methods are refused: of those that a route for any takes, this OpenAPI cannot name QUERY.
 """
 
 
@@ -65,8 +65,9 @@ def test_schemathesis(
         missing("schemathesis is not installed: pip install 'loopbackd[contract]'")
     isFull = os.environ.get("CI") == "true" and not os.environ.get("LOOPBACKD_PLAIN_REACTOR")
     seconds = 120 if isFull else 20
-    running = daemon("--listen", HERE)
-    address = running.address("auto")
+    # Not auto, which greets a client that on a busy machine has its first word after 0.1 s.
+    running = daemon("--listen", HERE, "--protocol", "http")
+    address = running.address("http")
     # What takes its time would take that of all others; the daemon has nothing to do meanwhile.
     with ThreadPoolExecutor(2) as both:
         quick = both.submit(checked, tmp_path, address, seconds, "--exclude-tag", "slow")

@@ -234,7 +234,10 @@ class _Written:
                 type.partition(";")[0]: self._content(type, endpoint) for type in endpoint.produces
             }
         for status, what in _refusals(routes, endpoint).items():
-            if status not in written:
+            if 0 in written:
+                # The client can ask for that status as well, and what comes then is another thing.
+                written.setdefault(status, {"description": what})
+            elif status not in written:
                 written[status] = {"$ref": self._refusal(prefix, routes, status, what)}
         return {
             str(status) if status else "default": written[status]

@@ -192,6 +192,14 @@ class TestResponses:
             "text/plain",
         ]
 
+    def test_anyStatus(self) -> None:
+        """Where a client can ask for any status, what a refusal looks like is not promised."""
+        routes = Routes("test")
+        routes.add("/x", answers={0: "Any."})(nothing)
+        responses = described(routes)["paths"]["/x"]["get"]["responses"]
+        assert responses["default"] == {"description": "Any."}
+        assert list(responses["400"]) == ["description"]
+
     def test_unfitWord(self) -> None:
         """A table that answers 400 for a word that does not fit promises no 404."""
         routes = Routes("test", unfitWord=400)

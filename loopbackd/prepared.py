@@ -6,6 +6,7 @@ import os
 import pwd
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.interfaces import IProtocolFactory
@@ -18,6 +19,9 @@ from loopbackd.tls.contexts import Policy
 from loopbackd.tls.factory import TLSFactory
 from loopbackd.tls.store import AuthorityStore, readAuthorities, stateDirectory
 from loopbackd.tls.terminator import Terminator
+
+if TYPE_CHECKING:
+    from loopbackd.protocols.httpbin.site import TestServiceFactory
 
 
 def load(path: Path) -> tuple[Settings, dict[str, Prepared]]:
@@ -95,6 +99,17 @@ class Prepared:
         if endpoint.port is not None:
             return endpoint.host, endpoint.port
         return endpoint.path or endpoint.text
+
+    @property
+    def http(self) -> TestServiceFactory | None:
+        """The HTTP test service, where this is what HTTP gets here."""
+        from loopbackd.protocols.httpbin.site import TestServiceFactory
+
+        inner = (
+            self.factory.wrappedFactory if isinstance(self.factory, TLSFactory) else self.factory
+        )
+        found = getattr(inner, "routes", {}).get("http", inner)
+        return found if isinstance(found, TestServiceFactory) else None
 
     def isSame(self, other: Prepared) -> bool:
         """Whether replacing one by the other would change nothing."""

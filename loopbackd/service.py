@@ -73,6 +73,14 @@ class Loopback(Service):
             for listener in self._listeners.values()
         }
 
+    def live(self, name: str) -> LiveService:
+        """
+        A service as it runs now.
+
+        @raise KeyError: there is none of that name.
+        """
+        return self._live[name]
+
     def privilegedStartService(self) -> None:
         """
         Listen on every endpoint.

@@ -192,6 +192,7 @@ READING_ORDER = [
     "loopbackd.listener",
     "loopbackd.service",
     "loopbackd.testing",
+    "loopbackd.expecting",
     "loopbackd.skeleton",
     "loopbackd.newpackage",
     "loopbackd.options",

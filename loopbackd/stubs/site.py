@@ -79,6 +79,9 @@ class StubSite:
             return self._own.find(request)
         keeps = self.journal.most > 0
         request.note = Visit(self.journal.begin(request) if keeps else None)
+        if self._fallback == "builtin" and not len(self.stubs) and request.head.length == 0:
+            # There is nothing to decide, and nothing to listen to.
+            return self.inner.find(request)
         return self._found
 
     def failed(self, request: Request, error: HTTPError) -> Answer:
@@ -118,14 +121,12 @@ class StubSite:
         return await self._builtIn(request, asked, visit)
 
     async def _stubFor(self, request: Request, asked: Asked) -> Stub | None:
-        for stub in self.stubs.candidates(asked):
-            if not stub.matcher.body:
-                break
-            # Its body decides.
+        candidates = self.stubs.candidates(asked)
+        if candidates and candidates[0].matcher.body:
+            # The body decides.
             await self._readAll(request)
             asked.body = request.body
-            break
-        return self.stubs.choose(asked)
+        return self.stubs.choose(asked, candidates)
 
     async def _stubbed(self, request: Request, asked: Asked, stub: Stub, visit: Visit) -> Answer:
         if visit.entry is not None:

@@ -152,6 +152,20 @@ class Stubs:
             self._made += 1
         return name
 
+    def replace(self, settings: StubSettings) -> Stub:
+        """
+        Another stub of the same name, in the same place, with counts of its own.
+
+        @raise KeyError: there is none of that name.
+        @raise ValueError: something is wrong with it; the old one stays.
+        """
+        assert settings.name is not None
+        before = self._byName[settings.name]
+        stub = Stub(settings.name, settings, self.workshop)
+        self._byName[stub.name] = self._order[self._order.index(before)] = stub
+        self._order.sort(key=lambda one: one.settings.priority)
+        return stub
+
     def remove(self, name: str) -> Stub:
         """
         Be without one.
@@ -199,13 +213,18 @@ class Stubs:
     def candidates(self, asked: Asked) -> list[Stub]:
         """Those that a request could get, as far as its head tells, in their order."""
         return [
-            stub for stub in self._order if self._isOpen(stub) and stub.matcher.matchesHead(asked)
+            stub for stub in self._order if stub.matcher.matchesHead(asked) and self._isOpen(stub)
         ]
 
-    def choose(self, asked: Asked) -> Stub | None:
-        """The one that a request gets; its body must be known."""
-        for stub in self._order:
-            if self._isOpen(stub) and stub.matcher.matches(asked):
+    def choose(self, asked: Asked, among: list[Stub] | None = None) -> Stub | None:
+        """
+        The one that a request gets; its body must be known.
+
+        @param among: its L{candidates}, if they were asked for before.
+        """
+        for stub in self.candidates(asked) if among is None else among:
+            # The state may be another one since then.
+            if self._isOpen(stub) and stub.matcher.matchesBody(asked):
                 return stub
         return None
 

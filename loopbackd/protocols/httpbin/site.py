@@ -60,7 +60,7 @@ class TestServiceFactory(HTTPFactory):
 
     def stubs(self) -> StubSite:
         """The stubs and the journal, to be changed while the service runs; made if need be."""
-        return self.stubbed or self._stub(HTTPSettings(), Path())
+        return self.stubbed or self._stub(HTTPSettings(), Path.cwd())
 
     def _stub(self, asked: HTTPSettings, directory: Path) -> StubSite:
         found = self.stubbed = stubSite(self.site, asked, directory, BREAKAGES)

@@ -11,6 +11,7 @@ import pytest
 from programs import Served
 
 from loopbackd.http.badframes import BAD_FRAMES, BadFrames, Ending
+from loopbackd.http.badhandshakes import BAD_HANDSHAKES, BadHandshake
 
 Module = Callable[[str], Any]
 SCHEMES = pytest.mark.parametrize("scheme", ["ws", "wss"])
@@ -147,3 +148,15 @@ def test_a_plain_request_is_told_what_it_lacks(module: Module, served: Served) -
     }
     answer = httpx.get(served.url("/ws"), headers=fields, trust_env=False)
     assert (answer.status_code, answer.headers["Sec-WebSocket-Version"]) == (426, "13")
+
+
+@pytest.mark.parametrize("bad", BAD_HANDSHAKES.values(), ids=BAD_HANDSHAKES)
+def test_bad_handshakes(websockets: Websockets, bad: BadHandshake) -> None:
+    """What must not be taken is not, and what is right is."""
+    try:
+        with websockets.connect(f"/ws/bad/{bad.name}") as socket:
+            socket.send("Hello")
+            opened = socket.recv(10) == "Hello"
+    except websockets.exceptions.InvalidHandshake:
+        opened = False
+    assert opened == bad.opens

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
-from loopbackd.http.badframes import BAD_FRAMES
+from loopbackd.http.badframes import BAD_FRAMES, BadFrames
+from loopbackd.http.badhandshakes import BAD_HANDSHAKES, BadHandshake
 from loopbackd.http.conversations import closeWith, echo, misbehave, ping
 from loopbackd.http.messages import HTTPError, Request, Response, SwitchProtocols
 from loopbackd.http.routes import Routes
@@ -26,7 +27,7 @@ _OPENS: Final = {400: "not an upgrade to a WebSocket", 426: "not its version 13"
 if TYPE_CHECKING:
     How = str
 else:
-    How = Literal[tuple(BAD_FRAMES)]
+    How = Literal[tuple(BAD_HANDSHAKES | BAD_FRAMES)]
 
 Size = Annotated[int, Meta(ge=1, le=MOST)]
 Name = Annotated[str, Meta(min_length=1, max_length=32)]
@@ -58,6 +59,10 @@ def addPlainEcho(routes: Routes, most: int) -> None:
         answers=_OPENS,
         produces=[],
     )(echoes)
+
+
+def _described(bad: BadFrames | BadHandshake) -> dict[str, Any]:
+    return {"name": bad.name, "does": bad.does, "client": bad.rightly, "source": bad.source}
 
 
 def _openEcho(
@@ -171,21 +176,19 @@ def makeRoutes() -> Routes:
     )
     def bad(request: Request, how: How) -> SwitchProtocols:
         """A WebSocket that does something wrong; /ws/bad lists what there is."""
-        return openSocket(request, lambda socket: misbehave(socket, BAD_FRAMES[how]))
+        handshake = BAD_HANDSHAKES.get(how)
+        if handshake is None:
+            return openSocket(request, lambda socket: misbehave(socket, BAD_FRAMES[how]))
+        answer = openSocket(request, echo, compress=False)
+        right = [(name, value) for name, value in answer.fields]
+        answer.fields = [*handshake.change(right)]
+        return answer
 
     @routes.add("/ws/bad", group=_WEBSOCKET, example="/ws/bad")
     def listed(request: Request) -> Response:
         """What can go wrong on a WebSocket, and what a right client makes of each."""
-        found: list[dict[str, Any]] = [
-            {
-                "name": one.name,
-                "does": one.does,
-                "client": one.rightly,
-                "code": one.code,
-                "source": one.source,
-            }
-            for one in BAD_FRAMES.values()
-        ]
-        return answerJSON({"frames": found})
+        frames = [{**_described(one), "code": one.code} for one in BAD_FRAMES.values()]
+        handshakes = [{**_described(one), "opens": one.opens} for one in BAD_HANDSHAKES.values()]
+        return answerJSON({"frames": frames, "handshakes": handshakes})
 
     return routes

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from talking import message
 from visiting import Visit, ask, request
+from wsproto import WSConnection
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import CloseConnection, Event, TextMessage
+from wsproto.events import AcceptConnection, CloseConnection, Event, Request, TextMessage
+from wsproto.extensions import PerMessageDeflate
+from wsproto.utilities import RemoteProtocolError
 
 from loopbackd.http.badframes import BAD_FRAMES
+from loopbackd.http.badhandshakes import BAD_HANDSHAKES, BadHandshake
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.site import makeSite
 from loopbackd.protocols.httpbin.sockets import addPlainEcho, makeRoutes
@@ -208,6 +212,14 @@ def test_go_httpbins_echo() -> None:
             visit.end()
 
 
+def test_go_httpbins_echo_is_mounted() -> None:
+    """Under its prefix."""
+    visit = Opened("/go/websocket/echo")
+    visit.send(message("Hello"))
+    assert [one.data for one in visit.hear()] == ["Hello"]
+    visit.end()
+
+
 @pytest.mark.parametrize("code", [1000, 3000, 1005])
 def test_close(code: int) -> None:
     """With the code and the reason that were asked for."""
@@ -241,6 +253,33 @@ def test_bad(how: str) -> None:
 
 def test_all_that_is_bad_is_listed() -> None:
     """With what a client must do."""
-    listed = ask(makeSite(), "/ws/bad").json["frames"]
-    assert [one["name"] for one in listed] == list(BAD_FRAMES)
-    assert {"name", "does", "client", "code", "source"} == set(listed[0])
+    listed = ask(makeSite(), "/ws/bad").json
+    assert [one["name"] for one in listed["frames"]] == list(BAD_FRAMES)
+    assert {"name", "does", "client", "code", "source"} == set(listed["frames"][0])
+    assert [one["name"] for one in listed["handshakes"]] == list(BAD_HANDSHAKES)
+    assert not BAD_FRAMES.keys() & BAD_HANDSHAKES.keys()
+
+
+@pytest.mark.parametrize("bad", BAD_HANDSHAKES.values(), ids=BAD_HANDSHAKES)
+def test_bad_handshakes(bad: BadHandshake) -> None:
+    """wsproto's client does with each what a right client does."""
+    client = WSConnection(ConnectionType.CLIENT)
+    asked = client.send(
+        Request(host="127.0.0.1", target=f"/ws/bad/{bad.name}", extensions=[PerMessageDeflate()])
+    )
+    visit = Visit(makeSite())
+    visit.say(asked)
+    assert visit.heard.startswith(b"HTTP/1.1 101 ")
+    problems: list[str] = []
+    try:
+        client.receive_data(visit.heard)
+        opened = [type(event) for event in client.events()] == [AcceptConnection]
+    except (RemoteProtocolError, ValueError) as error:
+        problems.append(str(error))
+        opened = False
+    if bad.name == "deflate-parameter":
+        # wsproto does not look.
+        assert opened
+    else:
+        assert opened == bad.opens, problems
+    visit.transport.protocol.connectionLost()  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ from loopbackd.protocols.httpbin.go.limits import GoLimits
 from loopbackd.protocols.httpbin.go.redirects import addCookies, addRedirects
 from loopbackd.protocols.httpbin.go.slow import addSlow, addStreams
 from loopbackd.protocols.httpbin.go.statuses import addStatuses
+from loopbackd.protocols.httpbin.sockets import addPlainEcho
 
 _PARTS: Final = (
     addMethods,
@@ -55,8 +56,6 @@ def makeGo(
     """
     The table.
 
-    C{/websocket/echo} is not in it: whoever speaks WebSocket adds it.
-
     @param prefix: where it is mounted (L{Mounts.mount}): links and redirects lead there.
     @param environ: what C{/env} may show, those variables that begin with C{HTTPBIN_ENV_}.
     @param rng: where chance comes from if the client names no seed; the system's by default.
@@ -75,4 +74,5 @@ def makeGo(
     )
     for add in _PARTS:
         add(routes, setting)
+    addPlainEcho(routes, limits.max_body_size)
     return routes

@@ -12,9 +12,9 @@ from loopbackd.http.validators import httpDate
 from loopbackd.protocols.httpbin.go import values
 from loopbackd.protocols.httpbin.go.contents import served
 from loopbackd.protocols.httpbin.go.dialect import (
-    ANY,
     BAD,
     JSON,
+    MANY,
     TEXT,
     Setting,
     answerJSON,
@@ -47,7 +47,7 @@ def addAnswers(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/response-headers",
-        methods=ANY,
+        methods=MANY,
         group="responses",
         example="/response-headers?X-One=1&X-Two=2",
         produces=[JSON],
@@ -73,7 +73,7 @@ def addAnswers(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/trailers",
-        methods=ANY,
+        methods=MANY,
         takes=Takes.PIECES,
         group="responses",
         example="/trailers?X-One=1&X-Two=2",
@@ -108,7 +108,7 @@ def addCaching(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/cache",
-        methods=ANY,
+        methods=MANY,
         group="caching",
         example="/cache",
         answers={304: "a client that has something already has the newest"},
@@ -127,7 +127,7 @@ def addCaching(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/cache/{n}",
-        methods=ANY,
+        methods=MANY,
         group="caching",
         example="/cache/60",
         answers=BAD,
@@ -141,7 +141,7 @@ def addCaching(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/etag/{etag}",
-        methods=ANY,
+        methods=MANY,
         group="caching",
         example="/etag/abc",
         answers={

@@ -14,8 +14,8 @@ from loopbackd.protocols.httpbin.digest import (
     parseCredentials,
 )
 from loopbackd.protocols.httpbin.go.dialect import (
-    ANY,
     JSON,
+    MANY,
     Setting,
     answerError,
     answerJSON,
@@ -37,7 +37,7 @@ def addAuth(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/basic-auth/{user}/{password}",
-        methods=ANY,
+        methods=MANY,
         group="authentication",
         example="/basic-auth/user/secret",
         answers={401: "without the right user and password"},
@@ -53,7 +53,7 @@ def addAuth(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/hidden-basic-auth/{user}/{password}",
-        methods=ANY,
+        methods=MANY,
         group="authentication",
         example="/hidden-basic-auth/user/secret",
         answers={404: "without the right user and password"},
@@ -68,7 +68,7 @@ def addAuth(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/bearer",
-        methods=ANY,
+        methods=MANY,
         group="authentication",
         example="/bearer",
         answers={401: "without a token"},
@@ -84,7 +84,7 @@ def addAuth(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/digest-auth/{qop}/{user}/{password}",
-        methods=ANY,
+        methods=MANY,
         group="authentication",
         example="/digest-auth/auth/user/secret",
         answers=_DIGEST,
@@ -97,7 +97,7 @@ def addAuth(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/digest-auth/{qop}/{user}/{password}/{algorithm}",
-        methods=ANY,
+        methods=MANY,
         group="authentication",
         example="/digest-auth/auth/user/secret/SHA-256",
         answers=_DIGEST,

@@ -14,10 +14,10 @@ from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.go import values
 from loopbackd.protocols.httpbin.go.contents import served
 from loopbackd.protocols.httpbin.go.dialect import (
-    ANY,
     BAD,
     HTML,
     JSON,
+    MANY,
     OCTETS,
     TEXT,
     Setting,
@@ -43,7 +43,7 @@ def addBytes(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/bytes/{n}",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/bytes/16?seed=1",
         answers=BAD,
@@ -55,11 +55,11 @@ def addBytes(routes: Routes, setting: Setting) -> None:
         """So many random bytes; the same seed gives the same, though not those that Go makes."""
         chance = values.seeded(seed)
         size = counted(n)
-        return Response(200, chance.randbytes(size), OCTETS if size else None)
+        return Response(200, chance.randbytes(size), OCTETS)
 
     @routes.add(
         "/stream-bytes/{n}",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/stream-bytes/4096?chunk_size=1024",
         answers=BAD,
@@ -75,8 +75,6 @@ def addBytes(routes: Routes, setting: Setting) -> None:
         """The same in chunks."""
         chance = values.seeded(seed)
         size = counted(n)
-        if not size:
-            return Response(200)
         step = values.integer(chunk_size, "chunk_size") if chunk_size else _CHUNK
         if not 0 < step <= _MOST_AT_ONCE:
             step = _MOST_AT_ONCE
@@ -89,7 +87,7 @@ def addBytes(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/range/{n}",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/range/26",
         answers={
@@ -117,7 +115,7 @@ def addBytes(routes: Routes, setting: Setting) -> None:
 def addData(routes: Routes, setting: Setting) -> None:
     """Give a table routes with links, a UUID and Base64."""
 
-    @routes.add("/uuid", methods=ANY, group="dynamic data", example="/uuid", produces=[JSON])
+    @routes.add("/uuid", methods=MANY, group="dynamic data", example="/uuid", produces=[JSON])
     def uuid(request: Request) -> Response:
         """A new UUID (RFC 9562, version 4)."""
         return answerJSON({"uuid": str(uuids.UUID(int=setting.rng.getrandbits(128), version=4))})
@@ -127,11 +125,12 @@ def addData(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/links/{n}",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/links/3",
         usual=302,
         answers=BAD,
+        produces=[],
     )
     def links(request: Request, n: values.Integer) -> Response:
         """Leads to the first of n pages with links, 0 to 256."""
@@ -140,7 +139,7 @@ def addData(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/links/{n}/{offset}",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/links/3/1",
         answers=BAD,
@@ -167,7 +166,7 @@ def addData(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/base64/{value}",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/base64/bG9vcGJhY2tkCg==",
         answers=BAD,
@@ -179,7 +178,7 @@ def addData(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/base64/{operation}/{value}",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/base64/encode/loopbackd",
         answers=BAD,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response, reasonFor
 from loopbackd.http.routes import Found, Routes
-from loopbackd.protocols.httpbin.dialect import authority, ownURL, scheme
+from loopbackd.protocols.httpbin.dialect import METHODS, authority, ownURL, scheme
 from loopbackd.protocols.httpbin.go.limits import GoLimits
 
 JSON: Final = "application/json; charset=utf-8"
@@ -23,6 +23,9 @@ TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 OCTETS: Final = "application/octet-stream"
 ANY: Final = ("*",)
+"""The methods of routes that show what was asked, whatever that was."""
+
+MANY: Final = METHODS
 """The methods of routes that do not care."""
 
 BAD: Final = {400: "what was asked for is not possible; the answer says why"}

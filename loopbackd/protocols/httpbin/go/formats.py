@@ -11,9 +11,9 @@ from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.formats import sample
 from loopbackd.protocols.httpbin.go.dialect import (
-    ANY,
     HTML,
     JSON,
+    MANY,
     TEXT,
     Setting,
     answerError,
@@ -35,7 +35,7 @@ _ACTION: Final = b'action="/post"'
 def addFormats(routes: Routes, setting: Setting) -> None:
     """Give a table samples of formats."""
 
-    def add(path: str, name: str, type: str, what: str, methods: tuple[str, ...] = ANY) -> None:
+    def add(path: str, name: str, type: str, what: str, methods: tuple[str, ...] = MANY) -> None:
         def document(request: Request) -> Response:
             return Response(200, sample(name), type)
 
@@ -53,12 +53,14 @@ def addFormats(routes: Routes, setting: Setting) -> None:
         action = f'action="{escape(setting.place("/post"))}"'
         return Response(200, sample("order.html").replace(_ACTION, action.encode()), HTML)
 
-    @routes.add("/robots.txt", methods=ANY, group="formats", example="/robots.txt", produces=[TEXT])
+    @routes.add(
+        "/robots.txt", methods=MANY, group="formats", example="/robots.txt", produces=[TEXT]
+    )
     def robots(request: Request) -> Response:
         """What robots may not visit (RFC 9309)."""
         return Response(200, b"User-agent: *\nDisallow: /deny\n", TEXT)
 
-    @routes.add("/deny", methods=ANY, group="formats", example="/deny", produces=[TEXT])
+    @routes.add("/deny", methods=MANY, group="formats", example="/deny", produces=[TEXT])
     def deny(request: Request) -> Response:
         """What they find if they do."""
         return Response(200, b"YOU SHOULDN'T BE HERE", TEXT)
@@ -67,7 +69,7 @@ def addFormats(routes: Routes, setting: Setting) -> None:
 def addEncodings(routes: Routes, setting: Setting) -> None:
     """Give a table answers that are compressed whether that is accepted or not."""
 
-    @routes.add("/gzip", methods=ANY, group="encodings", example="/gzip", produces=[JSON])
+    @routes.add("/gzip", methods=MANY, group="encodings", example="/gzip", produces=[JSON])
     def gzip(request: Request) -> Response:
         """The request, compressed by gzip."""
         shown = jsonText({**setting.basics(request), "gzipped": True})
@@ -75,7 +77,7 @@ def addEncodings(routes: Routes, setting: Setting) -> None:
             200, gzips.compress(shown, 4, mtime=0), JSON, [("Content-Encoding", "gzip")]
         )
 
-    @routes.add("/deflate", methods=ANY, group="encodings", example="/deflate", produces=[JSON])
+    @routes.add("/deflate", methods=MANY, group="encodings", example="/deflate", produces=[JSON])
     def deflate(request: Request) -> Response:
         """The request by deflate, in the zlib format (RFC 9110 section 8.4.1.2)."""
         shown = jsonText({**setting.basics(request), "deflated": True})
@@ -83,7 +85,7 @@ def addEncodings(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/brotli",
-        methods=ANY,
+        methods=MANY,
         group="encodings",
         usual=501,
         answers={501: "not in this dialect; the root has it"},
@@ -102,7 +104,7 @@ def addImages(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/image",
-        methods=ANY,
+        methods=MANY,
         group="images",
         example="/image",
         answers={415: "the client accepts none of the types there are"},
@@ -118,7 +120,7 @@ def addImages(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/image/{kind}",
-        methods=ANY,
+        methods=MANY,
         group="images",
         example="/image/png",
         answers={404: "there is no such kind"},

@@ -13,6 +13,7 @@ from loopbackd.protocols.httpbin.go.dialect import (
     ANY,
     BAD,
     JSON,
+    MANY,
     TEXT,
     Setting,
     answerJSON,
@@ -65,6 +66,7 @@ def addMethods(routes: Routes, setting: Setting) -> None:
     routes.add(
         "/anything",
         methods=ANY,
+        unruly="it takes any method at all",
         takes=Takes.PIECES,
         group="methods",
         example="/anything?name=value",
@@ -75,6 +77,7 @@ def addMethods(routes: Routes, setting: Setting) -> None:
     @routes.add(
         "/anything/{anything...}",
         methods=ANY,
+        unruly="it takes any method at all",
         takes=Takes.PIECES,
         group="methods",
         example="/anything/at/all",
@@ -105,12 +108,12 @@ def addInspection(routes: Routes, setting: Setting) -> None:
     """Give a table routes that show one thing of a request, or of us."""
     limits = setting.limits
 
-    @routes.add("/headers", methods=ANY, group="inspection", example="/headers", produces=[JSON])
+    @routes.add("/headers", methods=MANY, group="inspection", example="/headers", produces=[JSON])
     def headers(request: Request) -> Response:
         """The request's header fields."""
         return answerJSON({"headers": setting.shownFields(request)})
 
-    @routes.add("/ip", methods=ANY, group="inspection", example="/ip", produces=[JSON, TEXT])
+    @routes.add("/ip", methods=MANY, group="inspection", example="/ip", produces=[JSON, TEXT])
     def ip(request: Request, *, format: str = "json") -> Response:
         """The address the request came from; as a line of text with C{format=text}."""
         if format == "text":
@@ -118,13 +121,13 @@ def addInspection(routes: Routes, setting: Setting) -> None:
         return answerJSON({"origin": origin(request)})
 
     @routes.add(
-        "/user-agent", methods=ANY, group="inspection", example="/user-agent", produces=[JSON]
+        "/user-agent", methods=MANY, group="inspection", example="/user-agent", produces=[JSON]
     )
     def userAgent(request: Request) -> Response:
         """What the client calls itself."""
         return answerJSON({"user-agent": request.fields.get("user-agent") or ""})
 
-    @routes.add("/cookies", methods=ANY, group="cookies", example="/cookies", produces=[JSON])
+    @routes.add("/cookies", methods=MANY, group="cookies", example="/cookies", produces=[JSON])
     def cookies(request: Request) -> Response:
         """The cookies of the request."""
         return answerJSON({"cookies": dict(sorted(cookiesOf(request).items()))})
@@ -132,6 +135,7 @@ def addInspection(routes: Routes, setting: Setting) -> None:
     @routes.add(
         "/dump/request",
         methods=ANY,
+        unruly="it takes any method at all",
         takes=Takes.PIECES,
         group="inspection",
         example="/dump/request",
@@ -143,18 +147,18 @@ def addInspection(routes: Routes, setting: Setting) -> None:
         body = await wholeBody(request, limits.max_body_size)
         return Response(200, dumped(request, body), TEXT)
 
-    @routes.add("/env", methods=ANY, group="about", example="/env", produces=[JSON])
+    @routes.add("/env", methods=MANY, group="about", example="/env", produces=[JSON])
     def env(request: Request) -> Response:
         """The environment variables that begin with HTTPBIN_ENV_."""
         shown = {n: v for n, v in sorted(setting.environ.items()) if n.startswith(_VARIABLES)}
         return answerJSON({"env": shown})
 
-    @routes.add("/hostname", methods=ANY, group="about", example="/hostname", produces=[JSON])
+    @routes.add("/hostname", methods=MANY, group="about", example="/hostname", produces=[JSON])
     def hostname(request: Request) -> Response:
         """The name this service gives its host."""
         return answerJSON({"hostname": limits.hostname})
 
-    @routes.add("/version", methods=ANY, group="about", example="/version", produces=[JSON])
+    @routes.add("/version", methods=MANY, group="about", example="/version", produces=[JSON])
     def version(request: Request) -> Response:
         """The dialect that is spoken, and its version if it has one."""
         shown = {"service": "go-httpbin"}

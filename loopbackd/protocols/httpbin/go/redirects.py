@@ -11,7 +11,7 @@ from loopbackd.http.messages import HTTPError, Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.cookies import firstOfEach, makeCookie
 from loopbackd.protocols.httpbin.go import values
-from loopbackd.protocols.httpbin.go.dialect import ANY, BAD, TEXT, Setting
+from loopbackd.protocols.httpbin.go.dialect import BAD, MANY, Setting
 from loopbackd.protocols.httpbin.redirects import asReference
 
 _ATTRIBUTE: Final = re.compile(r"attr\[(Domain|HttpOnly|Path|SameSite|Secure)\]")
@@ -19,6 +19,7 @@ _TRUE: Final = ("1", "t", "true")
 _FALSE: Final = ("0", "f", "false")
 _SAME_SITES: Final = {"lax": "Lax", "strict": "Strict", "none": "None"}
 _ATTRIBUTE_VALUE: Final = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
+_OTHERS: Final = (300, 301, 303, 304, 305, 306, 307, 308)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _BROKEN: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[\x00-\x20\x7f\\]")
 _PAST: Final = ("Expires=Thu, 01 Jan 1970 00:00:00 GMT", "Max-Age=0", "HttpOnly")
@@ -43,11 +44,12 @@ def addRedirects(routes: Routes, setting: Setting) -> None:
     def add(kind: str) -> None:
         @routes.add(
             f"/{kind}-redirect/{{n}}",
-            methods=ANY,
+            methods=MANY,
             group="redirects",
             example=f"/{kind}-redirect/3",
             usual=302,
             answers=BAD,
+            produces=[],
         )
         def redirects(request: Request, n: values.Integer) -> Response:
             """Redirects n times by addresses of its kind, and ends at /get."""
@@ -58,11 +60,12 @@ def addRedirects(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/redirect/{n}",
-        methods=ANY,
+        methods=MANY,
         group="redirects",
         example="/redirect/3",
         usual=302,
         answers=BAD,
+        produces=[],
     )
     def redirect(request: Request, n: values.Integer, *, absolute: str = "") -> Response:
         """Redirects n times, and ends at /get; absolute=true for absolute addresses."""
@@ -70,16 +73,16 @@ def addRedirects(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/redirect-to",
-        methods=ANY,
+        methods=MANY,
         group="redirects",
         example="/redirect-to?url=/get&status_code=307",
         usual=302,
         answers={
             **BAD,
             403: "there it may not lead",
-            **{code: "the status that was asked for" for code in (301, 303, 307, 308)},
+            **{code: "the status that was asked for" for code in _OTHERS},
         },
-        produces=[TEXT],
+        produces=[],
     )
     def redirectTo(
         request: Request, *, url: str = "", status_code: values.Integer | None = None
@@ -138,11 +141,12 @@ def addCookies(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/cookies/set",
-        methods=ANY,
+        methods=MANY,
         group="cookies",
         example="/cookies/set?flavour=oats&attr[SameSite]=Lax",
         usual=302,
         answers=BAD,
+        produces=[],
     )
     def setCookies(request: Request) -> Response:
         """Sets the cookies that the query names, with attributes from attr[Path] and the like."""
@@ -158,11 +162,12 @@ def addCookies(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/cookies/delete",
-        methods=ANY,
+        methods=MANY,
         group="cookies",
         example="/cookies/delete?flavour",
         usual=302,
         answers=BAD,
+        produces=[],
     )
     def deleteCookies(request: Request) -> Response:
         """Has the client forget the cookies that the query names."""

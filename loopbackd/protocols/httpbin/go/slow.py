@@ -10,9 +10,9 @@ from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
 from loopbackd.http.routes import Routes, Takes
 from loopbackd.protocols.httpbin.go import values
 from loopbackd.protocols.httpbin.go.dialect import (
-    ANY,
     BAD,
     JSON,
+    MANY,
     TEXT,
     Setting,
     jsonLine,
@@ -74,7 +74,7 @@ def addSlow(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/delay/{duration}",
-        methods=ANY,
+        methods=MANY,
         takes=Takes.PIECES,
         group="dynamic data",
         example="/delay/1.5s",
@@ -94,7 +94,7 @@ def addSlow(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/drip",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/drip?numbytes=5&duration=2s&delay=0",
         usual=0,
@@ -133,7 +133,7 @@ def addSlow(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/stream/{n}",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/stream/3",
         answers=BAD,
@@ -174,7 +174,7 @@ def addStreams(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/sse",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/sse?count=3&duration=2s",
         answers=BAD,
@@ -216,7 +216,7 @@ def addStreams(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/jsonl",
-        methods=ANY,
+        methods=MANY,
         group="dynamic data",
         example="/jsonl?count=3&duration=2s",
         answers=BAD,

@@ -8,7 +8,7 @@ from loopbackd.http.messages import ByHand, FieldPairs, Request, Response, Wire
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.go import values
 from loopbackd.protocols.httpbin.go.auth import BASIC
-from loopbackd.protocols.httpbin.go.dialect import ANY, BAD, HTML, JSON, TEXT, Setting, jsonText
+from loopbackd.protocols.httpbin.go.dialect import BAD, HTML, JSON, MANY, TEXT, Setting, jsonText
 from loopbackd.protocols.httpbin.statuses import choose
 
 _REDIRECTS: Final = (301, 302, 303, 305, 307)
@@ -73,7 +73,7 @@ def addStatuses(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/status/{codes}",
-        methods=ANY,
+        methods=MANY,
         group="status",
         example="/status/418",
         usual=0,
@@ -89,7 +89,7 @@ def addStatuses(routes: Routes, setting: Setting) -> None:
 
     @routes.add(
         "/unstable",
-        methods=ANY,
+        methods=MANY,
         group="status",
         example="/unstable?failure_rate=0.25",
         answers={**BAD, 500: "it failed, as it was asked to now and then"},

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from loopbackd.http.endpoints import Endpoint, Parameter, Takes, patternOf
+from loopbackd.http.events import EVENT_STREAM
 from loopbackd.http.messages import HTTPError, reasonFor
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.routes import Routes
@@ -298,7 +299,8 @@ def _isJSON(type: str) -> bool:
 
 
 def _body(type: str) -> dict[str, Any]:
-    """What can be said of a body of that type: a form has names, text is text."""
+    """What can be said of a body of that type: a form has names, text is text, events are not."""
     if type in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}
-    return {"schema": {"type": "string"}} if type.startswith("text/") else {}
+    isText = type.startswith("text/") and type != EVENT_STREAM
+    return {"schema": {"type": "string"}} if isText else {}

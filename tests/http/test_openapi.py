@@ -221,6 +221,14 @@ def test_forms() -> None:
     assert content["application/json"] == {}
 
 
+def test_events() -> None:
+    """Text is a string; a stream of events is text that programs take apart."""
+    routes = Routes("test")
+    routes.add("/x", produces=["text/plain; charset=utf-8", "text/event-stream"])(nothing)
+    content = described(routes)["paths"]["/x"]["get"]["responses"]["200"]["content"]
+    assert content == {"text/plain": {"schema": {"type": "string"}}, "text/event-stream": {}}
+
+
 def test_mounted() -> None:
     """A table under a prefix has tags, refusals and identifiers of its own."""
     root, other = Routes("root"), Routes("other", errorType="application/json")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from loopbackd.http.events import EVENT_STREAM, encodeEvent
 from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
 from loopbackd.http.routes import Routes, Takes
 from loopbackd.protocols.httpbin.go import values
@@ -23,7 +24,7 @@ from loopbackd.protocols.httpbin.go.dialect import (
 from loopbackd.protocols.httpbin.go.inspecting import answerFull
 from loopbackd.protocols.httpbin.timing import jittered, paced
 
-EVENTS: Final = "text/event-stream; charset=utf-8"
+EVENTS: Final = f"{EVENT_STREAM}; charset=utf-8"
 LINES: Final = "application/x-ndjson"
 
 _MOST_LINES: Final = 100
@@ -163,7 +164,7 @@ def _line(setting: Setting, request: Request) -> dict[str, Any]:
 def event(number: int, seconds: float) -> bytes:
     """One event (HTML standard, section 9.2)."""
     shown = {"id": number, "timestamp": int(seconds * 1000)}
-    return b"event: ping\ndata: " + jsonLine(shown) + b"\n"
+    return encodeEvent(jsonLine(shown).decode().rstrip("\n"), event="ping")
 
 
 def addStreams(routes: Routes, setting: Setting) -> None:
@@ -179,7 +180,7 @@ def addStreams(routes: Routes, setting: Setting) -> None:
         example="/sse?count=3&duration=2s",
         answers=BAD,
         slow=True,
-        produces=["text/event-stream"],
+        produces=[EVENT_STREAM],
     )
     async def sse(
         request: Request,

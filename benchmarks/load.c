@@ -3,6 +3,9 @@
  *
  *   load PORT echo CONNECTIONS SIZE SECONDS   each connection sends SIZE bytes, waits for all of
  *                                             them to come back, compares them, and starts again
+ *   load PORT websocket CONNECTIONS SIZE SECONDS
+ *                                             the same as messages of a WebSocket at
+ *                                             /websocket/echo, of 1 to 125 bytes
  *   load PORT connect CONNECTIONS SECONDS     each slot connects, reads to the end, checks that the
  *                                             answer starts with "Hello from ", and starts again
  *   load PORT idle CONNECTIONS                opens the connections, has one byte echoed on each,
@@ -50,7 +53,8 @@ struct connection {
     uint32_t number;
     uint64_t messages; /* echoed completely */
     size_t sent, echoed;
-    char *message;
+    char *message; /* what must come back */
+    char *frame;   /* what is sent: the same, but for a WebSocket */
     double since; /* `connect`: when this attempt began */
     char answer[sizeof GREETING];
     bool waiting; /* an answer is outstanding */
@@ -154,14 +158,17 @@ static int connectNow(void)
 
 /* ---- echo ---- */
 
-static size_t messageSize;
+static size_t messageSize, frameSize;
+static bool isWebSocket;
 static char *incoming;
+
+enum { SERVER_HEAD = 2, CLIENT_HEAD = 6, MOST_FRAME = 125 }; /* bytes before a payload */
 static uint64_t messageTotal;
 static size_t outstanding;
 
 static void sendMore(struct connection *c)
 {
-    ssize_t n = send(c->fd, c->message + c->sent, messageSize - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = send(c->fd, c->frame + c->sent, frameSize - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n >= 0)
         c->sent += (size_t)n;
     else if (errno != EAGAIN)
@@ -172,7 +179,10 @@ static void sendMore(struct connection *c)
 static void stamp(struct connection *c)
 {
     uint64_t mark = (c->messages << 20 ^ c->number) * 0x9E3779B97F4A7C15u;
-    memcpy(c->message, &mark, messageSize < sizeof mark ? messageSize : sizeof mark);
+    size_t head = isWebSocket ? SERVER_HEAD : 0, size = messageSize - head;
+    memcpy(c->message + head, &mark, size < sizeof mark ? size : sizeof mark);
+    if (isWebSocket)
+        memcpy(c->frame + CLIENT_HEAD, c->message + head, size);
 }
 
 static void sendNext(struct connection *c)
@@ -196,7 +206,8 @@ static bool echoArrived(struct connection *c)
     if (n == 0)
         fail("connection %u: the server closed it after %llu messages", c->number,
             (unsigned long long)c->messages);
-    if (c->echoed + (size_t)n > c->sent)
+    size_t due = isWebSocket ? (c->sent == frameSize ? messageSize : 0) : c->sent;
+    if (c->echoed + (size_t)n > due)
         fail("connection %u: more came back than was sent", c->number);
     if (memcmp(incoming, c->message + c->echoed, (size_t)n) != 0)
         fail("connection %u: message %llu came back changed", c->number,
@@ -205,20 +216,51 @@ static bool echoArrived(struct connection *c)
     return c->echoed == messageSize;
 }
 
+/* RFC 6455 section 1.3, with its own example of a key. */
+static void openWebSocket(struct connection *c)
+{
+    static const char ask[] = "GET /websocket/echo HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                              "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                              "Sec-WebSocket-Version: 13\r\n\r\n";
+    char answer[2048];
+    size_t got = 0;
+    if (send(c->fd, ask, sizeof ask - 1, MSG_NOSIGNAL) != sizeof ask - 1)
+        fail("connection %u: send: %s", c->number, strerror(errno));
+    do {
+        ssize_t n = got + 1 < sizeof answer ? recv(c->fd, answer + got, 1, 0) : 0;
+        if (n <= 0)
+            fail("connection %u: the answer to the WebSocket's request has no end", c->number);
+        answer[++got] = '\0';
+    } while (strstr(answer, "\r\n\r\n") == NULL);
+    if (strncmp(answer, "HTTP/1.1 101 ", 13) != 0
+        || strstr(answer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") == NULL)
+        fail("connection %u: no WebSocket: %.*s", c->number, (int)strcspn(answer, "\r"), answer);
+}
+
 static void prepareEcho(struct connection *c)
 {
     c->message = malloc(messageSize);
-    if (c->message == NULL)
+    c->frame = isWebSocket ? calloc(1, frameSize) : c->message;
+    if (c->message == NULL || c->frame == NULL)
         fail("no memory for messages");
     for (size_t i = 0; i < messageSize; i++)
         c->message[i] = (char)(i * 31 + c->number);
     c->fd = connectNow();
+    if (isWebSocket) {
+        /* One binary message in a frame; masked with noughts, so that both payloads are the same. */
+        c->message[0] = c->frame[0] = (char)0x82;
+        c->message[1] = (char)(messageSize - SERVER_HEAD);
+        c->frame[1] = (char)(0x80 | (messageSize - SERVER_HEAD));
+        memcpy(c->frame + CLIENT_HEAD, c->message + SERVER_HEAD, messageSize - SERVER_HEAD);
+        openWebSocket(c);
+    }
     watch(c);
 }
 
 static void echoEvent(struct connection *c, uint32_t what, bool goOn)
 {
-    if (c->sent < messageSize && c->waiting)
+    if (c->sent < frameSize && c->waiting)
         sendMore(c);
     if (!(what & (EPOLLIN | EPOLLHUP | EPOLLERR)) || !echoArrived(c))
         return;
@@ -271,8 +313,9 @@ static void warmUp(double seconds)
 
 static void runEcho(size_t count, size_t size, double seconds)
 {
-    messageSize = size;
-    incoming = malloc(size + 1);
+    messageSize = isWebSocket ? size + SERVER_HEAD : size;
+    frameSize = isWebSocket ? size + CLIENT_HEAD : size;
+    incoming = malloc(messageSize + 1);
     if (incoming == NULL)
         fail("no memory for messages");
     allocateConnections(count);

@@ -176,6 +176,30 @@ def test_aiohttp(module: Module, served: Served, scheme: str) -> None:
 
 
 @SCHEMES
+@pytest.mark.parametrize("compress", [0, 15])
+def test_aiohttpWebSocket(module: Module, served: Served, scheme: str, compress: int) -> None:
+    """aiohttp's WebSocket, compressed and not: texts, bytes, a ping, and a clean end."""
+    aiohttp = module("aiohttp")
+
+    async def visit() -> None:
+        connector = aiohttp.TCPConnector(ssl=served.trusting)
+        async with aiohttp.ClientSession(connector=connector) as client:
+            url = served.url("/websocket/echo", scheme.replace("http", "ws"))
+            async with client.ws_connect(url, compress=compress) as socket:
+                assert bool(socket.compress) is bool(compress)
+                for text in ("", "hello", "é" * 50_000):
+                    await socket.send_str(text)
+                    assert await socket.receive_str(timeout=10) == text
+                await socket.send_bytes(BIG[:100_000])
+                assert await socket.receive_bytes(timeout=10) == BIG[:100_000]
+                await socket.ping(b"x")
+                await socket.close(code=1000, message=b"bye")
+                assert socket.close_code == 1000
+
+    asyncio.run(visit())
+
+
+@SCHEMES
 def test_urllib(served: Served, scheme: str) -> None:
     """The standard library's."""
     opener = urllib.request.build_opener(

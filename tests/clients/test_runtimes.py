@@ -19,8 +19,11 @@ Run = Callable[..., Any]
 
 @SCHEMES
 def test_node(program: Program, ran: Run, served: Served, scheme: str) -> None:
-    """Node's fetch, which trusts the authority besides those it knows."""
-    environ = {"NODE_EXTRA_CA_CERTS": str(served.authority)}
+    """Node's fetch and WebSocket, which trust the authority besides those they know."""
+    environ = {
+        "NODE_EXTRA_CA_CERTS": str(served.authority),
+        "NODE_OPTIONS": "--experimental-websocket",
+    }
     url = served.url("", scheme)
     done = ran(program("node", "nodejs"), HERE / "visit.mjs", url, environ=environ)
     assert done.stdout == b"visited\n"
@@ -39,7 +42,7 @@ def trusting(program: Program, ran: Run, served: Served, tmp_path: Path) -> tupl
 
 
 def test_java(ran: Run, served: Served, trusting: tuple[str, ...]) -> None:
-    """Java's HttpClient, over both."""
+    """Java's HttpClient and its WebSocket, over both."""
     for scheme in ("http", "https"):
         done = ran(*trusting, HERE / "Visit.java", served.url("", scheme))
         assert done.stdout == b"visited\n"

@@ -36,4 +36,22 @@ assert.deepEqual(lines.map((line) => JSON.parse(line).id), [...Array(10).keys()]
 assert.equal((await fetch(base + "/status/404")).status, 404);
 await assert.rejects(fetch(base + "/delay/5", { signal: AbortSignal.timeout(200) }));
 assert.equal((await (await fetch(base + "/get", { method: "HEAD" })).text()), "");
+// A message each way, and the end; before Node 22 WebSocket is there with a flag.
+const socket = new WebSocket(base.replace("http", "ws") + "/websocket/echo");
+socket.binaryType = "arraybuffer";
+const heard = [];
+const closed = await new Promise((resolve, reject) => {
+  socket.onerror = (event) => reject(event.error ?? event);
+  socket.onopen = () => {
+    socket.send("\u00e9".repeat(50_000));
+    socket.send(new Uint8Array([0, 255]));
+  };
+  socket.onmessage = (event) => {
+    heard.push(typeof event.data === "string" ? event.data.length : event.data.byteLength);
+    if (heard.length === 2) socket.close(1000, "bye");
+  };
+  socket.onclose = resolve;
+});
+assert.deepEqual(heard, [50_000, 2]);
+assert.deepEqual([closed.code, closed.wasClean], [1000, true]);
 console.log("visited");

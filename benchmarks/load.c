@@ -492,8 +492,8 @@ static bool asks(int argc, char **argv, const char *mode, int count)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fputs("usage: load PORT echo CONNECTIONS SIZE SECONDS | connect CONNECTIONS SECONDS"
-              " | idle CONNECTIONS\n", stderr);
+        fputs("usage: load PORT echo CONNECTIONS SIZE SECONDS | websocket CONNECTIONS SIZE SECONDS"
+              " | connect CONNECTIONS SECONDS | idle CONNECTIONS\n", stderr);
         return 2;
     }
     raiseDescriptorLimit();
@@ -504,7 +504,11 @@ int main(int argc, char **argv)
     if (asks(argc, argv, "echo", 6))
         runEcho(count, (size_t)number(argv[4], 1, MOST_SIZE, "SIZE"),
             number(argv[5], 0.01, MOST_SECONDS, "SECONDS"));
-    else if (asks(argc, argv, "connect", 5))
+    else if (asks(argc, argv, "websocket", 6)) {
+        isWebSocket = true;
+        runEcho(count, (size_t)number(argv[4], 1, MOST_FRAME, "SIZE"),
+            number(argv[5], 0.01, MOST_SECONDS, "SECONDS"));
+    } else if (asks(argc, argv, "connect", 5))
         runConnect(count, number(argv[4], 0.01, MOST_SECONDS, "SECONDS"));
     else if (asks(argc, argv, "idle", 4))
         runIdle(count);

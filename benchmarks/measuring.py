@@ -78,10 +78,17 @@ def alternate(entries: list[Entry], rounds: int, measureOne: Callable[[int], Rou
     return entries
 
 
-def underLoad(
-    servers: tuple[Server, ...], job: str, *arguments: str
+def startedInTurn(
+    servers: tuple[Server, ...],
+    job: str,
+    measureOne: Callable[[Plan, Running], Round],
+    check: Callable[[int], None] = lambda port: None,
 ) -> Callable[[Plan], list[Entry]]:
-    """Start all servers, then load them in turn."""
+    """
+    Start all servers, then load them in turn.
+
+    @param check: looks at a server's port first, and raises what is wrong.
+    """
 
     def measure(plan: Plan) -> list[Entry]:
         entries = [Entry(server.name) for server in servers]
@@ -90,13 +97,19 @@ def underLoad(
             for index, server in enumerate(servers):
                 try:
                     started[index] = stack.enter_context(running(server, job, plan.serverCpu))
+                    check(started[index].port)
                 except NotRun as reason:
                     entries[index].notRun = str(reason)
-            return alternate(
-                entries, plan.rounds, lambda index: loadRound(plan, started[index], arguments)
-            )
+            return alternate(entries, plan.rounds, lambda index: measureOne(plan, started[index]))
 
     return measure
+
+
+def underLoad(
+    servers: tuple[Server, ...], job: str, *arguments: str
+) -> Callable[[Plan], list[Entry]]:
+    """The load generator's work."""
+    return startedInTurn(servers, job, lambda plan, server: loadRound(plan, server, arguments))
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from handshakes import CLIENTS as TLS_CLIENTS
+from handshakes import underHandshakes
 from measuring import (
     IDLE_CONNECTIONS,
     Entry,
@@ -20,6 +22,9 @@ from servers import (
     EPOLL,
     HTTPBIN,
     LOOPBACKD,
+    LOOPBACKD_SOCKET,
+    LOOPBACKD_TLS,
+    NGINX,
     PORTFORWARD,
     SOCAT,
     STOCK,
@@ -27,6 +32,7 @@ from servers import (
     UVICORN,
     UVICORN_DUMPS,
     UVLOOP,
+    WSPROTO,
 )
 from web import CONNECTIONS as WEB_CONNECTIONS
 from web import underWrk
@@ -116,6 +122,22 @@ ROWS = (
         f"HTTP: connect, GET /get, be closed; {WEB_CONNECTIONS} at a time",
         (REQUESTS, PER_REQUEST),
         underWrk(WEB, "-H", "Connection: close"),
+        needsLoad=False,
+    ),
+    Row(
+        "websocket",
+        "WebSocket echo, 64 connections, 64 B messages",
+        (MESSAGES, PER_MESSAGE),
+        underLoad((LOOPBACKD_SOCKET, WSPROTO), "websocket", "websocket", "64", "64"),
+    ),
+    Row(
+        "tls",
+        f"TLS: connect, full handshake, GET /get, be closed; {TLS_CLIENTS} at a time",
+        (
+            Column("handshakes_per_second", "handshakes/s", True),
+            Column("cpu_per_message", "server CPU µs per connection", False, 0, 1e6),
+        ),
+        underHandshakes((LOOPBACKD_TLS, NGINX)),
         needsLoad=False,
     ),
 )

@@ -1,7 +1,9 @@
 """The servers that are compared: how each is started."""
 
 import importlib.util
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from starting import BUILD, HERE, Server
 
 BIN = Path(sys.executable).parent
 TWISTD = str(BIN / "twistd")
+TWISTD_LOOPBACKD = [TWISTD, "-n", "--pidfile=", "--logger=loopbackd.logs.observer", "loopbackd"]
 
 
 def peer(script: str, *options: str) -> Callable[[int, str], list[str]]:
@@ -26,11 +29,7 @@ def peer(script: str, *options: str) -> Callable[[int, str], list[str]]:
 def loopbackdCommand(port: int, job: str) -> list[str]:
     """``twistd`` with loopbackd, speaking the job's protocol on the port."""
     return [
-        TWISTD,
-        "-n",
-        "--pidfile=",
-        "--logger=loopbackd.logs.observer",
-        "loopbackd",
+        *TWISTD_LOOPBACKD,
         "--listen",
         f"tcp:{port}:interface=127.0.0.1",
         "--protocol",
@@ -51,6 +50,40 @@ def socatCommand(port: int, job: str) -> list[str]:
     if job == "echo":
         return ["socat", listen, "PIPE"]
     return ["socat", "-U", listen, "OPEN:greeting,rdonly"]
+
+
+def greetingFile(directory: Path, port: int) -> None:
+    """What socat sends."""
+    (directory / "greeting").write_text(f"Hello from 127.0.0.1:{port}!")
+
+
+def loopbackdTLSFiles(directory: Path, port: int) -> None:
+    """The test service under TLS from the first byte."""
+    (directory / "tls.toml").write_text(
+        f'[[service]]\nname = "https"\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
+        'protocol = "http"\ntwin = false\n[service.tls]\n'
+    )
+
+
+def nginxFiles(directory: Path, port: int) -> None:
+    """One worker, which has a certificate of the same kind, from the same sort of authority."""
+    environ = {**os.environ, "LOOPBACKD_STATE_DIR": str(directory)}
+    for words in (["create"], ["issue", "localhost"]):
+        command = [str(BIN / "loopbackd"), "ca", *words]
+        subprocess.run(command, cwd=directory, env=environ, check=True, capture_output=True)
+    places = "".join(
+        f"{kind}_temp_path {kind}; "
+        for kind in ("proxy", "fastcgi", "uwsgi", "scgi", "client_body")
+    )
+    user = "user root; " if os.geteuid() == 0 else ""
+    (directory / "nginx.conf").write_text(
+        f"daemon off; {user}worker_processes 1; pid nginx.pid; error_log stderr;\n"
+        "events { worker_connections 1024; }\n"
+        f"http {{ access_log off; {places}\n"
+        f"server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.2 TLSv1.3;\n"
+        "ssl_certificate localhost.crt; ssl_certificate_key localhost.key;\n"
+        f'location /get {{ default_type application/json; return 200 "{"x" * 160}"; }} }} }}\n'
+    )
 
 
 def gunicornCommand(port: int, job: str) -> list[str]:
@@ -85,7 +118,9 @@ UVLOOP = Server("uvloop", peer("asyncio_echo.py", "--uvloop"), lacksModule("uvlo
 ASYNCIO = Server("asyncio", peer("asyncio_echo.py"))
 STOCK = Server("stock Twisted", peer("stock_twisted.py"))
 BLOCKING = Server("blocking loop, listen(5)", peer("blocking_hello.py"))
-SOCAT = Server("socat, fork", socatCommand, lacksProgram("socat"), processesStay=False)
+SOCAT = Server(
+    "socat, fork", socatCommand, lacksProgram("socat"), processesStay=False, files=greetingFile
+)
 PORTFORWARD = Server("twistd portforward", portforwardCommand)
 
 HTTPBIN = Server(
@@ -104,4 +139,25 @@ AIOHTTP_DUMPS = Server(
 )
 UVICORN_DUMPS = Server(
     "uvicorn, json.dumps", peer("uvicorn_get.py", "--dumps"), lacksModule("uvicorn", "uvloop")
+)
+
+LOOPBACKD_SOCKET = Server(
+    "loopbackd", lambda port, job: loopbackdCommand(port, "http"), lacksModule("loopbackd")
+)
+WSPROTO = Server(
+    "bare wsproto on Twisted",
+    lambda port, job: [sys.executable, str(HERE / "peers" / "wsproto_echo.py"), str(port)],
+    lacksModule("wsproto"),
+)
+LOOPBACKD_TLS = Server(
+    "loopbackd",
+    lambda port, job: [*TWISTD_LOOPBACKD, "--config", "tls.toml"],
+    lacksModule("loopbackd"),
+    files=loopbackdTLSFiles,
+)
+NGINX = Server(
+    "nginx, 1 worker",
+    lambda port, job: ["nginx", "-p", ".", "-c", "nginx.conf", "-e", "stderr"],
+    lacksProgram("nginx"),
+    files=nginxFiles,
 )

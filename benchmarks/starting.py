@@ -34,6 +34,8 @@ class Server:
     lacks: Callable[[], str | None] = lambda: None
     processesStay: bool = True
     """Whether its processes are there as long as it is, so that their CPU time is the server's."""
+    files: Callable[[Path, int], None] = lambda directory, port: None
+    """Writes what the command needs into the directory where it is run."""
     isPinned: bool = True
     """Whether it is kept on one CPU, where servers are; one with several workers may use all."""
 
@@ -92,7 +94,7 @@ class Running:
         self.server = server
         self.port = freePort()
         self.log = directory / f"{self.port}.log"
-        (directory / "greeting").write_text(f"Hello from 127.0.0.1:{self.port}!")  # socat sends it
+        server.files(directory, self.port)
         with self.log.open("wb") as log:
             self.started = time.perf_counter()
             self.process = subprocess.Popen(
@@ -102,6 +104,7 @@ class Running:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, "LOOPBACKD_STATE_DIR": str(directory)},
                 preexec_fn=prepared(cpu if server.isPinned else None),
             )
 

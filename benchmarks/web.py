@@ -6,11 +6,10 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from http.client import HTTPConnection
 
-from measuring import Entry, Plan, Round, alternate
-from starting import NotRun, Running, Server, prepared, running
+from measuring import Entry, Plan, Round, startedInTurn
+from starting import NotRun, Running, Server, prepared
 
 CONNECTIONS = 32
 _IN_ALL = re.compile(r"^\s*(\d+) requests in ", re.M)
@@ -69,38 +68,18 @@ def wrk(plan: Plan, url: str, *options: str) -> Round:
     }
 
 
-def webRound(plan: Plan, server: Running, scheme: str, options: tuple[str, ...]) -> Round:
+def webRound(plan: Plan, server: Running, options: tuple[str, ...]) -> Round:
     """One round against one server, with the CPU time the server spent on it."""
     before = server.cpuSeconds()
-    result = wrk(plan, f"{scheme}://127.0.0.1:{server.port}/get", *options)
+    result = wrk(plan, f"http://127.0.0.1:{server.port}/get", *options)
     after = server.cpuSeconds()
     if before is not None and after is not None:
         result["cpu_per_message"] = (after - before) / result["in_all"]
     return result
 
 
-def underWrk(
-    servers: tuple[Server, ...], *options: str, scheme: str = "http"
-) -> Callable[[Plan], list[Entry]]:
+def underWrk(servers: tuple[Server, ...], *options: str) -> Callable[[Plan], list[Entry]]:
     """Start all servers, see that they answer what is asked, then load them in turn."""
-
-    def measure(plan: Plan) -> list[Entry]:
-        entries = [Entry(server.name) for server in servers]
-        started: dict[int, Running] = {}
-        with ExitStack() as stack:
-            for index, server in enumerate(servers):
-                try:
-                    it = started[index] = stack.enter_context(
-                        running(server, scheme, plan.serverCpu)
-                    )
-                    if scheme == "http":
-                        checked(it.port)
-                except NotRun as reason:
-                    entries[index].notRun = str(reason)
-            return alternate(
-                entries,
-                plan.rounds,
-                lambda index: webRound(plan, started[index], scheme, options),
-            )
-
-    return measure
+    return startedInTurn(
+        servers, "http", lambda plan, server: webRound(plan, server, options), checked
+    )

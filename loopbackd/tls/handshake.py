@@ -13,7 +13,7 @@ from loopbackd.tls.contexts import NoSharedProtocol
 from loopbackd.tls.hello import ClientHello, HelloError, readHello
 from loopbackd.tls.terminator import Refusal, Terminator
 
-_PIECE = 1 << 14
+_PIECE = 1 << 17
 
 
 class HandshakeError(Exception):
@@ -90,12 +90,14 @@ class Handshake:
 
 def waiting(tls: SSL.Connection) -> bytes:
     """All that OpenSSL wants to have sent."""
-    pieces = []
+    said = b""
     try:
-        while True:
-            pieces.append(tls.bio_read(_PIECE))
+        said = tls.bio_read(_PIECE)
+        while len(said) % _PIECE == 0:
+            said += tls.bio_read(_PIECE)
     except SSL.WantReadError:
-        return b"".join(pieces)
+        pass
+    return said
 
 
 def explained(error: Exception) -> str:

@@ -9,6 +9,7 @@ RFC 8446 sections 4.1.2 and 5.1; server_name: RFC 6066 section 3; ALPN: RFC 7301
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -50,6 +51,11 @@ def readHello(data: bytes | bytearray) -> ClientHello | None:
 
     @raise HelloError: it is malformed, or longer than L{HELLO_LIMIT}.
     """
+    if len(data) > 9 and data[0] == 22 and data[5] == 1:
+        # Nearly all are one record.
+        size = 9 + int.from_bytes(data[6:9], "big")
+        if size == _RECORD + int.from_bytes(data[3:5], "big") <= len(data):
+            return _parse(bytes(data[9:size]))
     message = bytearray()
     at = 0
     while True:
@@ -78,74 +84,71 @@ def readHello(data: bytes | bytearray) -> ClientHello | None:
 
 
 def _parse(body: bytes) -> ClientHello:
-    """The inside of the message: version, random, session, ciphers, compression, extensions."""
-    rest = _Reader(body)
-    rest.take(2 + 32)
-    for width in (1, 2, 1):
-        rest.block(width)
-    name = ""
-    alpn: tuple[bytes, ...] = ()
-    groups: tuple[int, ...] = ()
-    if rest.left:
-        extensions = _Reader(rest.block(2))
-        while extensions.left:
-            kind = extensions.number(2)
-            value = _Reader(extensions.block(2))
+    """The inside of the message; by hand, since every handshake waits for it."""
+    try:
+        # Version and random, session, cipher suites, compression methods.
+        at = 35 + body[34]
+        at += 2 + (body[at] << 8 | body[at + 1])
+        at += 1 + body[at]
+        if at == len(body):
+            return ClientHello()
+        end = at + 2 + (body[at] << 8 | body[at + 1])
+        at += 2
+        _within(end, len(body))
+        name = ""
+        alpn: tuple[bytes, ...] = ()
+        groups: tuple[int, ...] = ()
+        while at < end:
+            kind = body[at] << 8 | body[at + 1]
+            start = at + 4
+            at = start + (body[at + 2] << 8 | body[at + 3])
+            _within(at, end)
             if kind == _SERVER_NAME:
-                name = _serverName(value)
+                name = _serverName(_listed(body[start:at]))
             elif kind == _ALPN:
-                alpn = tuple(_blocks(_Reader(value.block(2)), 1))
+                alpn = tuple(_protocols(_listed(body[start:at])))
             elif kind == _GROUPS:
-                listed = value.block(2)
-                groups = tuple(
-                    int.from_bytes(listed[at : at + 2], "big") for at in range(0, len(listed), 2)
-                )
+                numbers = _listed(body[start:at])
+                groups = struct.unpack(f"!{len(numbers) // 2}H", numbers[: len(numbers) & ~1])
+    except IndexError:
+        raise HelloError(_CUT) from None
     return ClientHello(name, alpn, groups)
 
 
-def _serverName(value: _Reader) -> str:
+_CUT: Final = "a ClientHello ends in the middle of a field"
+
+
+def _within(end: int, limit: int) -> None:
+    if end > limit:
+        raise HelloError(_CUT)
+
+
+def _listed(value: bytes) -> bytes:
+    """A list that is preceded by its length in two bytes."""
+    end = 2 + (value[0] << 8 | value[1])
+    _within(end, len(value))
+    return value[2:end]
+
+
+def _serverName(names: bytes) -> str:
     """The first host_name of a server_name extension."""
-    names = _Reader(value.block(2))
-    while names.left:
-        kind, name = names.number(1), names.block(2)
+    at = 0
+    while at < len(names):
+        kind = names[at]
+        start = at + 3
+        at = start + (names[at + 1] << 8 | names[at + 2])
+        _within(at, len(names))
         if kind == 0:
-            try:
-                return name.decode("ascii").lower().removesuffix(".")
-            except UnicodeDecodeError:
-                raise HelloError(f"the server name {name!r} is not ASCII") from None
+            name = names[start:at]
+            if not name.isascii():
+                raise HelloError(f"the server name {name!r} is not ASCII")
+            return name.decode("ascii").lower().removesuffix(".")
     return ""
 
 
-def _blocks(reader: _Reader, width: int) -> Iterator[bytes]:
-    while reader.left:
-        yield reader.block(width)
-
-
-class _Reader:
-    """Takes numbers and length-prefixed blocks off the front of some bytes."""
-
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    @property
-    def left(self) -> int:
-        """How many bytes have not been taken."""
-        return len(self._data) - self._at
-
-    def take(self, size: int) -> bytes:
-        """The next bytes."""
-        if size > self.left:
-            raise HelloError("a ClientHello ends in the middle of a field")
-        self._at += size
-        return self._data[self._at - size : self._at]
-
-    def number(self, width: int) -> int:
-        """The next number, big end first."""
-        return int.from_bytes(self.take(width), "big")
-
-    def block(self, width: int) -> bytes:
-        """The next block, whose length comes first, in that many bytes."""
-        return self.take(self.number(width))
+def _protocols(names: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(names):
+        start, at = at + 1, at + 1 + names[at]
+        _within(at, len(names))
+        yield names[start:at]

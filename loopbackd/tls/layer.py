@@ -3,9 +3,9 @@ TLS between a transport and a protocol, without losing what the transport can do
 
 Twisted's own layer ends the connection at the first close_notify. Here each direction has its own
 end, as TCP's have: what the peer says with close_notify is told as a half-close, and what we say
-with it leaves the peer free to go on (RFC 8446 section 6.1). Nothing is put off or collected: a
-write is encrypted and handed on at once, so the queue, the producers and the pushing back are those
-of the transport beneath.
+with it leaves the peer free to go on (RFC 8446 section 6.1). Nothing is put off to another turn of
+the reactor: a write is encrypted and handed on at once, so the queue, the producers and the pushing
+back are those of the transport beneath.
 
 An end without close_notify may be an attacker's. Many clients do it all the same, so it counts as
 an end for a half-closeable protocol; L{TLSLayer.truncated} says so, and C{connectionLost} gets a
@@ -42,10 +42,9 @@ from loopbackd.tls.hello import ClientHello
 
 _log = Logger()
 
-# The plaintext of a record (RFC 8446 5.1), and more than what is added to it.
+# The plaintext of a record (RFC 8446 5.1), and what goes to the transport beneath in one piece.
 _RECORD = 1 << 14
-_ADDED = 64
-_PIECE = 1 << 18
+_PIECE = 1 << 16
 
 
 @implementer(ISSLTransport, IConsumer, IPushProducer, INegotiated, IHalfCloseableProtocol)
@@ -78,6 +77,9 @@ class TLSLayer(Beneath):
         self._paused = False
         self._held = False
         self._delivering = False
+        self._collecting = False
+        self._collected = 0
+        self._unsent = b""
         self._producer: Any = None
         self._streaming = False
         self._reason: Failure | None = None
@@ -109,29 +111,35 @@ class TLSLayer(Beneath):
                 self.transport.write(error.lastWords)
             self._handshakeFailed(str(error), error.isOurs)
             return
-        if answer:
-            self.transport.write(answer)
         if handshake.isDone:
+            # Our last words of it go out together with the first of the protocol inside.
+            self._unsent = answer
             self.tls, self.hello = handshake.tls, handshake.hello
             self._handshake = None
             self._begin()
+        elif answer:
+            self.transport.write(answer)
 
     def _begin(self) -> None:
         """The handshake is done: connect the protocol inside."""
         self._end.handshakes.stop(self)
-        self._canWrite = True
-        inside = self._build(self.transport.getPeer())
-        if inside is None:
-            self.abortConnection()
-            return
-        self.wrappedProtocol = inside
-        inside.makeConnection(self)
-        # Which may have handed over to another.
-        if IHandshakeListener.providedBy(self.wrappedProtocol):
-            self.wrappedProtocol.handshakeCompleted()
-        connection = self.connection
-        if connection is not None:
-            connection.changed("protocol")
+        self._canWrite = self._collecting = True
+        try:
+            inside = self._build(self.transport.getPeer())
+            if inside is None:
+                self.abortConnection()
+                return
+            self.wrappedProtocol = inside
+            inside.makeConnection(self)
+            # Which may have handed over to another.
+            if IHandshakeListener.providedBy(self.wrappedProtocol):
+                self.wrappedProtocol.handshakeCompleted()
+            connection = self.connection
+            if connection is not None:
+                connection.changed("protocol")
+        except BaseException:
+            self._flush()
+            raise
         self._deliver()
 
     def handshakeDue(self) -> None:
@@ -154,8 +162,7 @@ class TLSLayer(Beneath):
         """Give the protocol inside what there is, until it has had enough."""
         if self._delivering or self.tls is None:
             return
-        self._delivering = True
-        heard = False
+        self._delivering = self._collecting = True
         try:
             while not (self._paused or self._readDone or self.disconnecting):
                 try:
@@ -170,16 +177,14 @@ class TLSLayer(Beneath):
                 except SSL.Error as error:
                     self._broke(explained(error))
                     break
-                heard = True
                 self.wrappedProtocol.dataReceived(data)
                 if self.tls is None:
                     return
         finally:
             self._delivering = False
-        self._held = self._paused
-        if not heard:
-            # Not what the peer says but TLS itself, which may want an answer.
+            # Also what TLS itself has to answer.
             self._flush()
+        self._held = self._paused
 
     def _deliverHeld(self) -> None:
         """Go on where nobody is looking; what is raised ends this connection, as elsewhere."""
@@ -263,7 +268,12 @@ class TLSLayer(Beneath):
     # The transport of the protocol inside: what we say.
 
     def write(self, data: bytes) -> None:
-        """Encrypt and send at once; the transport beneath queues what the kernel does not take."""
+        """
+        Encrypt and send at once; the transport beneath queues what the kernel does not take.
+
+        What is written while the protocol inside is told something goes out when it returns, or
+        before if it is much.
+        """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
         if not self._canWrite or self.tls is None or not data:
@@ -272,13 +282,15 @@ class TLSLayer(Beneath):
         try:
             if size <= _RECORD:
                 self.tls.send(data)
-                self.transport.write(self.tls.bio_read(size + _ADDED))
+                self._collected += size
+                if not self._collecting or self._collected > _PIECE:
+                    self._flushPart()
                 return
             view = memoryview(data)
             for start in range(0, size, _PIECE):
                 for at in range(start, min(start + _PIECE, size), _RECORD):
                     self.tls.send(view[at : at + _RECORD])
-                self._flush()
+                self._flushPart()
         except SSL.Error as error:
             self._broke(explained(error))
 
@@ -287,8 +299,16 @@ class TLSLayer(Beneath):
         self.write(b"".join(iovec))
 
     def _flush(self) -> None:
+        """Send whatever was collected, and collect no more."""
+        self._collecting = False
+        self._flushPart()
+
+    def _flushPart(self) -> None:
         """Send whatever OpenSSL has to say."""
-        said = b"" if self.tls is None else waiting(self.tls)
+        self._collected = 0
+        said, self._unsent = self._unsent, b""
+        if self.tls is not None:
+            said += waiting(self.tls)
         if said:
             self.transport.write(said)
 
@@ -302,7 +322,7 @@ class TLSLayer(Beneath):
                 # OpenSSL has had an error before, and does not say goodbye after one.
                 return
             finally:
-                self._flush()
+                self._flushPart()
 
     def loseWriteConnection(self) -> None:
         """Say that nothing more comes of us; the peer can go on."""

@@ -83,6 +83,7 @@ class AuthorityStore:
     def __init__(self, directory: Path, now: Callable[[], datetime] = wallClock) -> None:
         self.directory = directory
         self.now = now
+        self._private = os.fspath(directory / PRIVATE)
         self._root: Credential | None = None
         self._rootSeen: tuple[int, int] | None = None
         self._revocations: tuple[Revocation, ...] = ()
@@ -109,7 +110,7 @@ class AuthorityStore:
 
     def exists(self) -> bool:
         """Whether there is an authority already."""
-        return os.path.lexists(self.directory / PRIVATE)
+        return os.path.lexists(self._private)
 
     def root(self) -> Credential:
         """
@@ -118,14 +119,14 @@ class AuthorityStore:
         @raise SettingsError: it cannot be had, or its files are not safe; says which and why.
         """
         try:
-            seen = os.stat(self.directory / PRIVATE, follow_symlinks=False)
+            seen = os.stat(self._private, follow_symlinks=False)
             mark: tuple[int, int] | None = (seen.st_ino, seen.st_mtime_ns)
         except OSError:
             mark = None
         if self._root is None or mark is None or mark != self._rootSeen:
             self._root, self._rootSeen = self._read(), None
             self._root = self._renewed(self._root)
-            seen = os.stat(self.directory / PRIVATE, follow_symlinks=False)
+            seen = os.stat(self._private, follow_symlinks=False)
             self._rootSeen = (seen.st_ino, seen.st_mtime_ns)
         elif self._isDue(self._root):
             self._root, self._rootSeen = self._renewed(self._root), None

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from twisted.internet.interfaces import IAddress
 
 from loopbackd.settings import SettingsError
-from loopbackd.tls.certificates import BACKDATED, Credential, addressIn, isPermitted, makeLeaf
+from loopbackd.tls.certificates import (
+    BACKDATED,
+    Credential,
+    Revocation,
+    addressIn,
+    isPermitted,
+    makeLeaf,
+)
 from loopbackd.tls.contexts import CURVES, GROUPS, Policy, serverContext
 from loopbackd.tls.hello import ClientHello
 from loopbackd.tls.store import AuthorityStore
@@ -47,6 +54,15 @@ class Refusal(Exception):
         self.isOurs = isOurs
 
 
+class _Kept(NamedTuple):
+    """A context, and what it was made from."""
+
+    context: SSL.Context
+    root: Credential
+    revocations: tuple[Revocation, ...]
+    made: datetime
+
+
 class Terminator:
     """
     Our end of TLS for one service.
@@ -62,7 +78,7 @@ class Terminator:
         self.store = store
         self.policy = policy or Policy()
         self._ownClients = ownClients
-        self._contexts: OrderedDict[object, tuple[datetime, SSL.Context]] = OrderedDict()
+        self._contexts: OrderedDict[object, _Kept] = OrderedDict()
 
     def connect(self, hello: ClientHello, host: IAddress) -> SSL.Connection:
         """
@@ -72,15 +88,8 @@ class Terminator:
         @raise Refusal: there is no certificate for what it asks.
         """
         curve = _curveFor(hello.groups)
-        name = hello.serverName
-        if name and not isPermitted(name):
-            raise Refusal(
-                UNRECOGNIZED_NAME,
-                f"it wants {name!a}, and there are certificates for loopback names alone:"
-                " localhost, *.localhost, *.test, 127.0.0.0/8 and ::1",
-            )
         try:
-            context = self._context(name, host, curve)
+            context = self._context(hello.serverName, host, curve)
         except SettingsError as error:
             raise Refusal(INTERNAL_ERROR, str(error), isOurs=True) from error
         connection = SSL.Connection(context, None)
@@ -91,18 +100,31 @@ class Terminator:
         """The context for a name, or for an address if there is none, new or used before."""
         root = self.store.root()
         site = siteOf(name) if name.endswith(DOMAIN) else None
-        names = (name,) if name and name != "localhost" else _namesOf(host)
         asksOurs = self._ownClients or (site is not None and site.asksClient)
         revocations = self.store.revocations() if asksOurs else ()
-        port = getattr(host, "port", 0) if site is not None else 0
-        key = (names, port, curve and curve.name, root.certificate, revocations)
         now = self.store.now()
-        known = self._contexts.get(key)
-        if known is not None and abs(now - known[0]) < CONTEXT_AGE:
+        port = getattr(host, "port", 0) if site is not None else 0
+        # Who names a host gets the same wherever it connects.
+        reached = "" if name and name != "localhost" else getattr(host, "host", "")
+        key = (name, reached, port, curve and curve.name)
+        kept = self._contexts.get(key)
+        if (
+            kept is not None
+            and kept.root is root
+            and kept.revocations is revocations
+            and abs(now - kept.made) < CONTEXT_AGE
+        ):
             self._contexts.move_to_end(key)
-            return known[1]
+            return kept.context
+        if name and not isPermitted(name):
+            raise Refusal(
+                UNRECOGNIZED_NAME,
+                f"it wants {name!a}, and there are certificates for loopback names alone:"
+                " localhost, *.localhost, *.test, 127.0.0.0/8 and ::1",
+            )
+        names = (name,) if name and name != "localhost" else _namesOf(host)
         context = self._make(root, names, site, port, curve, asksOurs)
-        self._contexts[key] = (now, context)
+        self._contexts[key] = _Kept(context, root, revocations, now)
         self._contexts.move_to_end(key)
         while len(self._contexts) > MOST_CONTEXTS:
             self._contexts.popitem(last=False)

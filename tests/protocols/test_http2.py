@@ -87,7 +87,7 @@ def test_a_preface_that_never_ends() -> None:
 @pytest_twisted.ensureDeferred
 async def test_on_a_real_port() -> None:
     """auto leads there."""
-    async with serving(reactor, "auto") as loopback:
+    async with serving(reactor, "auto", {"greeting_delay": 5}) as loopback:
         heard = await converse(reactor, loopback, PREFACE + SETTINGS)
         assert heard.startswith(SETTINGS) and heard[9 + 3] == 7
 
@@ -96,7 +96,7 @@ async def test_on_a_real_port() -> None:
 async def test_curl_says_why(program: Callable[..., str]) -> None:
     """curl --http2-prior-knowledge ends at once, with GOAWAY's number in its own words."""
     curl = program("curl")
-    async with serving(reactor, "auto") as loopback:
+    async with serving(reactor, "auto", {"greeting_delay": 5}) as loopback:
         url = f"http://127.0.0.1:{addressOf(loopback).port}/"  # type: ignore[attr-defined]
         words = ("-qsSv", "--noproxy", "*", "--http2-prior-knowledge", "--max-time", "5", url)
         code, said = await ran(curl, *words)

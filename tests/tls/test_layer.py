@@ -332,6 +332,36 @@ def test_a_write_is_sent_at_once(tmp_path: Path) -> None:
     assert not case.clock.getDelayedCalls()
 
 
+def test_what_is_written_in_one_turn_goes_out_together(tmp_path: Path) -> None:
+    """With the end of the handshake, and as one piece; but much of it does not wait."""
+
+    class Chatty(Inside):
+        def connectionMade(self) -> None:
+            self.transport.write(b"hello ")
+            self.transport.write(b"there")
+
+        def dataReceived(self, data: bytes) -> None:
+            for _ in range(100):
+                self.transport.write(bytes(1000))
+
+    case = Case(tmp_path, Chatty())
+    pieces: list[int] = []
+    plain = case.beneath.write
+
+    def write(data: bytes) -> None:
+        pieces.append(len(data))
+        plain(data)
+
+    case.beneath.write = write  # type: ignore[method-assign]
+    case.shake()
+    assert len(pieces) == 2
+    assert case.hear() == b"hello "
+    assert case.hear() == b"there"
+    case.client.send(b"go on")
+    case.pump()
+    assert len(pieces) == 4 and pieces[2] > 65_536 > pieces[3]
+
+
 def test_a_handshake_has_its_time(tmp_path: Path, logged: Any) -> None:
     """Who says Hello and nothing more is reset ten seconds after it began."""
     lines = logged("loopbackd.tls.layer")

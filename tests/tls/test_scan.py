@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import HERE, Running
+from running import Running, service
 
 from tls.ends import storeIn
 
@@ -20,10 +20,14 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def port(daemon: Callable[..., Running], tmp_path: Path) -> int:
-    """Of a daemon as it is without a configuration."""
+    """Of a daemon as it is without a configuration, but patient with slow beginners."""
     storeIn(tmp_path).root()
-    running = daemon("--listen", HERE, environ={"LOOPBACKD_STATE_DIR": str(tmp_path / "state")})
-    return running.port()
+    (tmp_path / "it.toml").write_text(service("it", protocol="auto", more=_PATIENT))
+    state = {"LOOPBACKD_STATE_DIR": str(tmp_path / "state")}
+    return daemon("--config", str(tmp_path / "it.toml"), environ=state).port("it")
+
+
+_PATIENT = "twin = false\n[service.options]\ngreeting_delay = 5\n"
 
 
 def test_sslscan(port: int, program: Callable[..., str]) -> None:

@@ -24,6 +24,8 @@ from tls.ends import ran, storeIn, trusting, written
 
 reactor: Any = realReactor
 PAGE = Path(__file__).parent.parent.parent / "docs" / "wrong-certificates.md"
+# A client that is slow to begin is not to be greeted in plain words.
+PATIENT = {"greeting_delay": 5}
 NAMED = pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
 
 
@@ -55,7 +57,7 @@ def strict(store: AuthorityStore, tmp_path: Path) -> ssl.SSLContext:
 async def test_each_is_wrong_in_its_own_way(tmp_path: Path, site: Site) -> None:
     """A client that trusts the authority says of each what the table says it should."""
     store = storeIn(tmp_path)
-    async with serving(reactor, "auto") as loopback:
+    async with serving(reactor, "auto", PATIENT) as loopback:
         port = addressOf(loopback).port  # type: ignore[attr-defined]
         context = strict(store, tmp_path)
         if site.isRevoked:
@@ -71,7 +73,7 @@ async def test_the_revoked_one_is_in_the_list(tmp_path: Path) -> None:
     """Whose address is in the certificate, and which the same store gives out."""
     site = siteOf("revoked.badssl.localhost")
     assert site is not None
-    async with serving(reactor, "auto") as loopback:
+    async with serving(reactor, "auto", PATIENT) as loopback:
         port = addressOf(loopback).port  # type: ignore[attr-defined]
         prepared = loopback._prepared["test"]
         context = trusting(prepared.store)
@@ -106,7 +108,7 @@ async def test_the_client_one_with_a_certificate(tmp_path: Path) -> None:
     context = trusting(store)
     mine = makeLeaf(store.root(), ("me",), store.now(), purpose="client")
     context.load_cert_chain(written(tmp_path / "me.pem", mine))
-    async with serving(reactor, "auto") as loopback:
+    async with serving(reactor, "auto", PATIENT) as loopback:
         port = addressOf(loopback).port  # type: ignore[attr-defined]
         assert await deferToThread(verdict, port, site, context) == ""
 
@@ -120,7 +122,7 @@ async def test_openssl_and_curl(tmp_path: Path, program: Callable[..., str]) -> 
     authority = str(store.publicPath)
     # They look into the subject, and not into the list.
     lenient = ("no-names", "revoked")
-    async with serving(reactor, "auto") as loopback:
+    async with serving(reactor, "auto", PATIENT) as loopback:
         port = addressOf(loopback).port  # type: ignore[attr-defined]
         for site in SITES:
             wanted = "" if site.name in lenient else site.error
@@ -147,7 +149,7 @@ async def test_nobody_is_shown_a_foreign_name(tmp_path: Path, program: Callable[
     curl, openssl = program("curl"), program("openssl")
     store = storeIn(tmp_path)
     store.root()
-    async with serving(reactor, "auto") as loopback:
+    async with serving(reactor, "auto", PATIENT) as loopback:
         port = addressOf(loopback).port  # type: ignore[attr-defined]
         elsewhere = ["-connect", f"127.0.0.1:{port}", "-servername", "example.com"]
         code, said = await ran(openssl, "s_client", *elsewhere)

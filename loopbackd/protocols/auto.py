@@ -229,7 +229,7 @@ class AutoFactory(Factory):
     undecided: Deadlines[Auto]
     tls: TLSEnd
 
-    def __init__(self, *, greeting_delay: float = 0.1, detect_timeout: float = 1.0) -> None:
+    def __init__(self, *, greeting_delay: float = 0.5, detect_timeout: float = 1.0) -> None:
         for name, value in (("greeting_delay", greeting_delay), ("detect_timeout", detect_timeout)):
             if (
                 isinstance(value, bool)

@@ -10,6 +10,7 @@ from zope.interface import Interface
 
 if TYPE_CHECKING:
     from loopbackd.connection import Connection, Connections
+    from loopbackd.tls.store import AuthorityStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,13 @@ class Surroundings:
     @ivar service: the name of the service.
     @ivar reactor: provides C{IReactorTime}, C{IReactorThreads} and the streams.
     @ivar connections: the live table of the whole daemon.
+    @ivar authority: where the local authority is kept; L{None} where there is none.
     """
 
     service: str
     reactor: Any
     connections: Connections
+    authority: AuthorityStore | None = None
 
 
 class IServedFactory(IProtocolFactory):

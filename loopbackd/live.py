@@ -29,7 +29,7 @@ class LiveService:
         factory = prepared.factory
         if IServedFactory.providedBy(factory):
             try:
-                factory.servedBy(Surroundings(self.name, core, connections))
+                factory.servedBy(Surroundings(self.name, core, connections, prepared.store))
             except ValueError as error:
                 raise SettingsError(f"service {self.name!r}: {error}") from error
         try:

@@ -88,7 +88,7 @@ async def test_tls_shakes_hands_before_anybody_is_paused(tmp_path: Path, protoco
     endpoint = f"ssl:0:interface=127.0.0.1:{certificate(tmp_path)}"
     async with serving(reactor, protocol, endpoint=endpoint) as loopback:
         port = addressOf(loopback).port  # type: ignore[attr-defined]
-        for pause in (0.0, 0.3):
+        for pause in (0.0, 0.7):
             heard = await deferToThread(overTLS, port, b"whoami\nquit\n", pause)
             assert b"Hello from 127.0.0.1:" in heard
             assert b"uid " in heard and heard.endswith(b"Goodbye.\n")

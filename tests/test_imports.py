@@ -176,6 +176,7 @@ READING_ORDER = [
     "loopbackd.protocols.httpbin.breaking",
     "loopbackd.protocols.httpbin.raw",
     "loopbackd.protocols.httpbin.connecting",
+    "loopbackd.protocols.httpbin.authority",
     "loopbackd.protocols.httpbin.compressing",
     "loopbackd.protocols.httpbin.crossing",
     "loopbackd.protocols.httpbin.wandering",

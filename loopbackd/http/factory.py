@@ -16,6 +16,7 @@ from loopbackd.http.serving import HTTP
 from loopbackd.http.writing import DateLine
 from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.net.deadlines import Deadlines
+from loopbackd.tls.store import AuthorityStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,12 @@ class HTTPFactory(Factory):
     Builds the L{HTTP} connections of one site.
 
     @param site: answers the requests.
+    @ivar authority: where the local authority is kept; L{None} where there is none.
     """
 
     noisy = False
     clock: Any
+    authority: AuthorityStore | None = None
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class HTTPFactory(Factory):
     def servedBy(self, surroundings: Surroundings) -> None:
         """See L{IServedFactory}."""
         clock = self.clock = surroundings.reactor
+        self.authority = surroundings.authority
         self.date = DateLine(clock.seconds)
         self.idle = Deadlines[HTTP](clock, self.patience.idle, HTTP.isIdle)
         self.head = Deadlines[HTTP](clock, self.patience.head, HTTP.headIsLate)

@@ -17,6 +17,7 @@ from loopbackd.connection import Connection, connectionOf
 from loopbackd.http.messages import HTTPError
 from loopbackd.http.patience import Pace
 from loopbackd.net.linger import LINGER, canHalfClose, hasUnreadInput
+from loopbackd.tls.store import AuthorityStore
 
 _log = Logger()
 
@@ -55,6 +56,11 @@ class Lifetime(Protocol):
     def connection(self) -> Connection | None:
         """The facts about this connection, where it came through a service."""
         return connectionOf(self.transport)
+
+    @property
+    def authority(self) -> AuthorityStore | None:
+        """Where the local authority is kept; L{None} where there is none."""
+        return self.factory.authority  # type: ignore[no-any-return]
 
     @property
     def clock(self) -> Any:

@@ -13,6 +13,7 @@ from loopbackd.connection import Connection
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import FieldPairs, Fields
 from loopbackd.http.head import Head
+from loopbackd.tls.store import AuthorityStore
 
 __all__ = [
     "Answer",
@@ -46,6 +47,9 @@ class Surface(Protocol):
 
     @property
     def connection(self) -> Connection | None: ...
+
+    @property
+    def authority(self) -> AuthorityStore | None: ...
 
     @property
     def requests(self) -> int: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin import (
+    authority,
     breaking,
     compressing,
     connecting,
@@ -22,6 +23,7 @@ def addOwn(root: Routes) -> None:
     for table in (
         raw.routes,
         connecting.routes,
+        authority.routes,
         compressing.routes,
         crossing.routes,
         wandering.routes,

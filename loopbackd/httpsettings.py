@@ -173,6 +173,41 @@ class StubSettings(Conditions, frozen=True, kw_only=True, forbid_unknown_fields=
     then_state: Label | None = None
 
 
+class GoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    go-httpbin's flags, for what is under C{/go}.
+
+    @ivar max_body_size: bytes of a request's body, and of an answer that is made up.
+    @ivar max_duration: seconds that an answer may take where the client says how long.
+    @ivar drip_duration: seconds, where the client does not say.
+    @ivar drip_delay: seconds before the first byte.
+    @ivar drip_bytes: how many bytes.
+    @ivar event_count: how many events or lines of JSON.
+    @ivar event_duration: seconds that events are spread over.
+    @ivar event_delay: seconds before the first event.
+    @ivar allowed_redirect_domains: where C{/redirect-to} may lead; anywhere if there are none.
+    @ivar exclude_headers: fields that are not shown: names with commas between them, C{*} for
+        anything.
+    @ivar hostname: what C{/hostname} says.
+    @ivar version: what C{/version} says; nothing if it is empty.
+    @ivar allow_dangerous_responses: whether what the client sent may come back as HTML unescaped.
+    """
+
+    max_body_size: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)] = 1 << 20
+    max_duration: Wait = 10.0
+    drip_duration: Wait = 2.0
+    drip_delay: Wait = 2.0
+    drip_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)] = 10
+    event_count: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)] = 10
+    event_duration: Wait = 5.0
+    event_delay: Wait = 0.0
+    allowed_redirect_domains: tuple[str, ...] = ()
+    exclude_headers: str = ""
+    hostname: str = "go-httpbin"
+    version: str = ""
+    allow_dangerous_responses: bool = False
+
+
 class HTTPSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     The HTTP test service of one service.
@@ -185,6 +220,7 @@ class HTTPSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     @ivar body_timeout: seconds for a body; C{min_rate} bytes buy another one.
     @ivar send_timeout: the same for a client that takes its answer.
     @ivar idle_timeout: seconds between two requests, and before the first.
+    @ivar go: what go-httpbin has flags for.
     @ivar stub: answers of one's own.
     @ivar fallback: who answers what no stub matches: C{builtin}, C{not_found}, or the address of a
         real server.
@@ -205,6 +241,7 @@ class HTTPSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     send_timeout: Moment = 20.0
     min_rate: Annotated[float, msgspec.Meta(gt=0, le=1 << 40)] = 500.0
     idle_timeout: Moment = 75.0
+    go: GoSettings = GoSettings()
     stub: tuple[StubSettings, ...] = ()
     fallback: str = "builtin"
     allow_remote_target: bool = False

@@ -16,6 +16,7 @@ from loopbackd.httpsettings import (
     BrokenSettings,
     DelaySettings,
     DribbleSettings,
+    GoSettings,
     HTTPSettings,
     StubSettings,
 )
@@ -301,6 +302,7 @@ _TABLES = {
     "body": BodyWanted,
     "delay": DelaySettings,
     "dribble": DribbleSettings,
+    "go": GoSettings,
     "broken": BrokenSettings,
 }
 _NUMBERED = frozenset(["stub", "answer"])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
 from loopbackd.http.factory import HTTPFactory
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.routes import Routes
-from loopbackd.httpsettings import HTTPSettings
+from loopbackd.httpsettings import GoSettings, HTTPSettings
 from loopbackd.iloopbackd import Surroundings
 from loopbackd.protocols.httpbin.breakages import BREAKAGES
 from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
+from loopbackd.protocols.httpbin.go.limits import GoLimits
 from loopbackd.protocols.httpbin.go.table import makeGo
 from loopbackd.protocols.httpbin.index import addIndex
 from loopbackd.protocols.httpbin.own import addOwn
@@ -20,15 +23,19 @@ from loopbackd.stubs.building import boundsOf, limitsOf, patienceOf, stubSite, w
 from loopbackd.stubs.site import StubSite
 
 
-def makeSite() -> Mounts:
-    """The test service: httpbin's dialect at the root, others under their prefixes."""
+def makeSite(go: GoLimits | None = None) -> Mounts:
+    """
+    The test service: httpbin's dialect at the root, others under their prefixes.
+
+    @param go: the limits of go-httpbin's.
+    """
     root = Routes(
         "the HTTP test service", failed=failed, finish=finish, options=options, errorType=HTML
     )
     addDialect(root)
     addOwn(root)
     site = Mounts(root)
-    site.mount("/go", makeGo(environ=os.environ))
+    site.mount("/go", makeGo(go, environ=os.environ))
     addIndex(site)
     return site
 
@@ -55,6 +62,8 @@ class TestServiceFactory(HTTPFactory):
         self.limits = limitsOf(asked)
         self.bounds = boundsOf(asked)
         self.patience = patienceOf(asked)
+        if asked.go != GoSettings():
+            self.site = makeSite(GoLimits(**msgspec.structs.asdict(asked.go)))
         if wantsStubs(asked):
             self._stub(asked, directory)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopbackd.httpsettings import HTTPSettings, StubSettings
 from loopbackd.settings import (
     DEFAULT_ENDPOINT,
     LogSettings,
@@ -235,6 +236,8 @@ keys = st.sampled_from(
         *ServiceSettings.__struct_fields__,
         *Routes.__struct_fields__,
         *LogSettings.__struct_fields__,
+        *HTTPSettings.__struct_fields__,
+        *StubSettings.__struct_fields__,
         "options",
         "",
     ]

@@ -106,7 +106,7 @@ class Forwarder:
         """
         The target's answer.
 
-        @param pieces: the request's body; L{None} for none.
+        @param pieces: the request's body; not looked at where it has none.
         @raise HTTPError: 502, 504 or 508: there is none, and why.
         """
         head = request.head
@@ -114,7 +114,9 @@ class Forwarder:
             raise HTTPError(508, f"the target {self.target} leads back here")
         length = head.length if head.length is not None else UNKNOWN_LENGTH
         watch = _Watch(self._clock, self._timeout, lambda: False)
-        body = Outgoing(pieces, length, watch.moved) if pieces is not None else None
+        body = None
+        if pieces is not None and head.hasBody:
+            body = Outgoing(pieces, length, watch.moved)
         path = head.path if head.path.startswith(b"/") else b"/"
         url = self.target.url(path + (b"?" + head.query if b"?" in head.target else b""))
         asking: Deferred[Any] = self._agent.request(

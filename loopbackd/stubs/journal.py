@@ -14,6 +14,9 @@ from loopbackd.stubs.matching import Matcher
 _OVERHEAD = 1500
 """Bytes that an entry takes besides what it keeps."""
 
+_FIELD_OVERHEAD = 400
+"""Bytes that each of its fields takes besides its text."""
+
 
 class Kept:
     """
@@ -22,16 +25,42 @@ class Kept:
     @ivar size: how many bytes it had; there are less in C{data} where it was cut.
     """
 
-    __slots__ = ("data", "size")
+    __slots__ = ("_kept", "size")
 
     def __init__(self) -> None:
-        self.data = b""
+        self._kept: bytes | bytearray = b""
         self.size = 0
+
+    @property
+    def data(self) -> bytes:
+        """What is kept of it."""
+        return bytes(self._kept)
 
     @property
     def isCut(self) -> bool:
         """Whether some of it was not kept."""
-        return self.size > len(self.data)
+        return self.size > len(self._kept)
+
+    def add(self, piece: bytes, most: int) -> int:
+        """
+        More of it.
+
+        @param most: bytes that are kept in all.
+        @return: how many were kept of this.
+        """
+        self.size += len(piece)
+        room = most - len(self._kept)
+        if room <= 0 or not piece:
+            return 0
+        part = piece if len(piece) <= room else piece[:room]
+        if not self._kept:
+            # Most come in one piece, which need not be copied.
+            self._kept = part
+        else:
+            if isinstance(self._kept, bytes):
+                self._kept = bytearray(self._kept)
+            self._kept += part
+        return len(part)
 
 
 class Entry:
@@ -88,7 +117,8 @@ class Entry:
         self.fields: list[Pair] = []
         self.answered: float | None = None
         self.ended: float | None = None
-        self.weight = _OVERHEAD + 2 * len(request.head.raw)
+        fields = len(request.head.fields)
+        self.weight = _OVERHEAD + 2 * len(request.head.raw) + fields * _FIELD_OVERHEAD
 
     @property
     def url(self) -> str:
@@ -211,15 +241,11 @@ class Journal:
                 close()
 
     def _keep(self, entry: Entry, kept: Kept, piece: bytes) -> None:
-        kept.size += len(piece)
-        room = self.bodyBytes - len(kept.data)
-        if room > 0 and piece:
-            part = piece[:room]
-            kept.data = kept.data + part if kept.data else bytes(part)
-            entry.weight += len(part)
-            if self._entries and entry.number >= self._entries[0].number:
-                self._weight += len(part)
-                self._forget()
+        size = kept.add(piece, self.bodyBytes)
+        entry.weight += size
+        if size and self._entries and entry.number >= self._entries[0].number:
+            self._weight += size
+            self._forget()
 
     def _forget(self) -> None:
         while self._entries and (len(self._entries) > self.most or self._weight > self.mostBytes):

@@ -79,10 +79,12 @@ class StubSite:
             return self._own.find(request)
         keeps = self.journal.most > 0
         request.note = Visit(self.journal.begin(request) if keeps else None)
-        if self._fallback == "builtin" and not len(self.stubs) and request.head.length == 0:
-            # There is nothing to decide, and nothing to listen to.
-            return self.inner.find(request)
-        return self._found
+        if self._fallback != "builtin" or len(self.stubs) or request.head.hasBody:
+            return self._found
+        if b"upgrade" in request.fields.combined:
+            return self._found
+        # There is nothing to decide, and nothing to listen to.
+        return self.inner.find(request)
 
     def failed(self, request: Request, error: HTTPError) -> Answer:
         """As the other site tells it."""
@@ -113,7 +115,7 @@ class StubSite:
         if isinstance(self._fallback, Target):
             visit.isStubbed = True
             return await self.stubs.workshop.forwarder(self._fallback).forward(
-                request, _orNone(request)
+                request, request.pieces
             )
         if self._fallback == "not_found":
             await self._readSome(request, visit)
@@ -192,9 +194,11 @@ class StubSite:
         elif takes is Takes.NOTHING:
             await self._readSome(request, visit)
         answer = found.endpoint.call(request, found.words)
-        if isinstance(answer, Response | ByHand | SwitchProtocols):
-            return answer
-        return await answer
+        if not isinstance(answer, Response | ByHand | SwitchProtocols):
+            answer = await answer
+        if isinstance(answer, SwitchProtocols) and visit.entry is not None:
+            visit.entry.status, visit.entry.answered = answer.status, request.on.seconds()
+        return answer
 
     def _nothing(self, request: Request, asked: Asked, visit: Visit) -> HTTPError:
         """No stub matches: say which one nearly did."""
@@ -270,10 +274,6 @@ def _endpoint(handler: Callable[..., Any]) -> Endpoint:
     routes = Routes("stubs")
     routes.add("/", methods=["*"], takes=Takes.PIECES)(handler)
     return routes.endpoints[0]
-
-
-def _orNone(request: Request) -> AsyncIterator[bytes] | None:
-    return None if request.head.length == 0 else request.pieces
 
 
 def _firsts(pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -218,3 +218,35 @@ def test_anyChunking(target: str, size: int) -> None:
     statuses = {"/x": 404, "/get": 405, "/post": 200, "/nowhere": 404, "/s": 200}
     assert (first.status, second.status) == (statuses[target], 200)
     assert next(iter(one.site.journal)).body.data == b"abc0123456789abcdef"
+
+
+@pytest.mark.parametrize("toml", ["[[stub]]\npath = '/s'\n", "journal = 5"])
+def test_otherProtocols(toml: str) -> None:
+    """A WebSocket behind stubs is one still, and the journal says so."""
+    one = Stubbed(toml)
+    fields = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ]
+    one.send("/websocket/echo", fields=fields)
+    assert one.visit.heard.startswith(b"HTTP/1.1 101 ")
+    (entry,) = one.site.journal
+    assert (entry.status, entry.head.path) == (101, b"/websocket/echo")
+
+
+def test_stubsMadeLaterHaveTheSameBounds() -> None:
+    """As the configuration says, whenever they are made."""
+    one = Stubbed("max_body = 5")
+    one.site.stubs.add(StubSettings(path="/x"))
+    assert one.ask("/x", "POST", body=bytes(6)).status == 413
+
+
+def test_aBodyInManyPieces() -> None:
+    """Is kept in one piece, and as far as it is to be."""
+    one = Stubbed("journal = 1\njournal_body = 1000")
+    head = b"POST /post HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    one.visit.say(head + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
+    (entry,) = one.site.journal
+    assert (entry.body.data, entry.body.size, entry.body.isCut) == (b"x" * 1000, 5000, True)

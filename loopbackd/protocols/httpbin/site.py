@@ -51,6 +51,7 @@ class TestServiceFactory(HTTPFactory):
 
     def __init__(self) -> None:
         super().__init__(makeSite())
+        self._asked, self._directory = HTTPSettings(), Path()
 
     def configure(self, asked: HTTPSettings, directory: Path) -> None:
         """
@@ -59,23 +60,22 @@ class TestServiceFactory(HTTPFactory):
         @param directory: what paths in it are relative to.
         @raise ValueError: something is wrong with it; the message begins with the key.
         """
+        self._asked, self._directory = asked, directory
         self.limits = limitsOf(asked)
         self.bounds = boundsOf(asked)
         self.patience = patienceOf(asked)
         if asked.go != GoSettings():
             self.site = makeSite(GoLimits(**msgspec.structs.asdict(asked.go)))
         if wantsStubs(asked):
-            self._stub(asked, directory)
+            self.stubs()
 
     def stubs(self) -> StubSite:
         """The stubs and the journal, to be changed while the service runs; made if need be."""
-        return self.stubbed or self._stub(HTTPSettings(), Path.cwd())
-
-    def _stub(self, asked: HTTPSettings, directory: Path) -> StubSite:
-        found = self.stubbed = stubSite(self.site, asked, directory, BREAKAGES)
-        found.stubs.workshop.reactor = getattr(self, "clock", None)
-        self.site = found
-        return found
+        if self.stubbed is None:
+            found = stubSite(self.site, self._asked, self._directory, BREAKAGES)
+            found.stubs.workshop.reactor = getattr(self, "clock", None)
+            self.site = self.stubbed = found
+        return self.stubbed
 
     def servedBy(self, surroundings: Surroundings) -> None:
         """See L{IServedFactory}."""

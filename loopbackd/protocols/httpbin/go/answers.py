@@ -92,6 +92,9 @@ def addAnswers(routes: Routes, setting: Setting) -> None:
                 raise HTTPError(400, f"invalid trailer: {name[:60]!r} is no name of a field")
             chosen[title] = plain
         answer = await answerFull(setting, request)
+        if not request.head.minor:
+            # Trailers come behind chunks, which HTTP/1.0 does not know.
+            return answer
         answer.fields += [("Trailer", title) for title in chosen]
         assert isinstance(answer.body, bytes)
         answer.body = [answer.body]

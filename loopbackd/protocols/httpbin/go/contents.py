@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 from loopbackd.http.messages import Body, FieldPairs, Request, Response
 from loopbackd.http.ranges import Multipart, Part, parseRange
@@ -14,7 +15,8 @@ from loopbackd.protocols.httpbin.timing import paced
 Piece = Callable[[int, int], bytes]
 """Makes the bytes from one place up to another."""
 
-_AT_ONCE = 1 << 16
+_AT_ONCE: Final = 1 << 16
+_MOST_PARTS: Final = 100
 
 
 def served(
@@ -51,8 +53,8 @@ def served(
         if parts is not None and not parts:
             fields.append(("Content-Range", f"bytes */{size}"))
             return Response(416, b"", TEXT, fields)
-    if parts is None or sum(part.length for part in parts) > size:
-        # Parts that are more than the whole are of use to nobody but an attacker.
+    if parts is None or len(parts) > _MOST_PARTS or sum(part.length for part in parts) > size:
+        # So many parts, or more than the whole, are of use to nobody but an attacker.
         body = _spread(request, Part(0, size - 1), piece, duration)
         return Response(200, body, type, fields, length=_known(body, size))
     if len(parts) == 1:

@@ -102,6 +102,15 @@ def test_trailers(query: str, trailers: dict[str, str]) -> None:
     assert {one.lower() for one in valuesOf(found.fields, "Trailer")} == set(trailers)
 
 
+def test_no_trailers_for_an_old_client() -> None:
+    """It could not tell where they begin."""
+    visit = Visit(SITE)
+    visit.say(b"GET /trailers?a=1 HTTP/1.0\r\n\r\n")
+    (found,) = visit.answers("GET")
+    assert found.get("Trailer") is None and found.json["args"] == {"a": ["1"]}
+    visit.end()
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -59,6 +59,13 @@ def test_what_is_answered_whole(wanted: str) -> None:
     assert (found.status, found.text) == (200, LETTERS)
 
 
+def test_too_many_parts() -> None:
+    """A hundred are enough for anybody; the whole is less than their heads."""
+    parts = ",".join(f"{2 * n}-{2 * n}" for n in range(101))
+    assert get("/range/1000", Range=f"bytes={parts}").status == 200
+    assert get("/range/1000", Range=f"bytes={parts.rpartition(',')[0]}").status == 206
+
+
 def test_a_part_of_something_else() -> None:
     """The tag is none that could match, and only GET has parts."""
     assert get("/range/26", Range="bytes=0-1", If_Range='"range26"').status == 200

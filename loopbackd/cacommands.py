@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import click
@@ -25,7 +26,16 @@ from loopbackd.tls.certificates import (
 )
 from loopbackd.tls.files import writeFile
 from loopbackd.tls.store import AuthorityStore, stateDirectory
-from loopbackd.tls.trust import carryOut, checkConstrained, plan, runCommand, shown, variables
+from loopbackd.tls.trust import (
+    Run,
+    Step,
+    carryOut,
+    checkConstrained,
+    plan,
+    runCommand,
+    shown,
+    variables,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -230,27 +240,49 @@ def trust(store: AuthorityStore, dry_run: bool, root: Path) -> None:
     certificate, path = store.public(), store.publicPath
     checkConstrained(certificate, path)
     click.echo(f"The authority: {path}\nSHA-256 {fingerprint(certificate)}\n")
-    steps = plan(certificate, path, root=root.absolute(), environ=os.environ)
-    failed = False
+    root = root.absolute()
+    if dry_run:
+        isDone = _tell(plan(certificate, path, root=root, environ=os.environ), path)
+    else:
+        # Programs get a copy of what was looked at, which nobody else can change meanwhile.
+        with TemporaryDirectory(prefix="loopbackd-") as place:
+            copy = Path(place) / path.name
+            copy.write_bytes(certificatePEM(certificate))
+            steps = plan(certificate, copy, root=root, environ=os.environ)
+            isDone = _carryOut(steps, certificate, copy, None if root != Path("/") else runCommand)
+    click.echo("\nFor programs that look into the environment:")
+    for name, value, who in variables(path):
+        click.echo(f"    export {name}={value}    # {who}")
+    if not isDone:
+        raise SystemExit(1)
+
+
+def _tell(steps: list[Step], path: Path) -> bool:
     for step in steps:
-        if dry_run or step.obstacle:
-            note = f"  ({step.obstacle})" if step.obstacle else ""
-            click.echo(f"{step.store}: {'' if dry_run else 'not done'}{note}".rstrip(": "))
-            for line in shown(step, path):
-                click.echo(f"    {line}")
+        click.echo(step.store + (f"  ({step.obstacle})" if step.obstacle else ""))
+        for line in shown(step, path):
+            click.echo(f"    {line}")
+    if not steps:
+        click.echo("No store was found that could be told.")
+    return True
+
+
+def _carryOut(
+    steps: list[Step], certificate: x509.Certificate, path: Path, run: Run | None
+) -> bool:
+    """Do what can be done; whether nothing of that failed."""
+    isDone = True
+    for step in steps:
+        if step.obstacle:
+            click.echo(f"{step.store}: not done, {step.obstacle}")
             continue
-        run = runCommand if root.absolute() == Path("/") else None
         try:
             click.echo(f"{step.store}: {carryOut(step, certificate, run)}")
         except SettingsError as error:
-            failed = True
+            isDone = False
             click.echo(f"{step.store}: {error}", err=True)
         if run is None and step.command:
             click.echo(f"    to be run in it: {' '.join(step.command)}")
     if not steps:
         click.echo("No store was found that could be told.")
-    click.echo("\nFor programs that look into the environment:")
-    for name, value, who in variables(path):
-        click.echo(f"    export {name}={value}    # {who}")
-    if failed:
-        raise SystemExit(1)
+    return isDone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cryptography import x509
 from loopbackd.cli import main
 from loopbackd.tls.certificates import Credential, certificatePEM, makeAuthority, makeLeaf
 from loopbackd.tls.store import AuthorityStore
+from loopbackd.tls.trust import Step, nickname
 
 
 def run(*words: str) -> Result:
@@ -162,9 +164,34 @@ def test_trust_says_what_it_may_not(store: AuthorityStore, tmp_path: Path) -> No
 
 
 def _name(store: AuthorityStore) -> str:
-    from loopbackd.tls.trust import nickname
-
     return nickname(store.root().certificate)
+
+
+def test_programs_are_run_with_a_copy(
+    store: AuthorityStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What there is to run on this machine is run with what was looked at, and nothing else."""
+    seen: list[tuple[list[str], bytes]] = []
+
+    def run(words: list[str]) -> tuple[int, str]:
+        file = Path(words[-1])
+        seen.append((words, file.read_bytes()))
+        return 0, ""
+
+    step = Step("a store", None, ("tell", "it"))
+    blocked = Step("another", None, ("no",), "it is not yours to write")
+
+    def planned(certificate: object, path: Path, **others: object) -> list[Step]:
+        return [replace(step, command=("tell", str(path))), blocked]
+
+    monkeypatch.setattr("loopbackd.cacommands.plan", planned)
+    monkeypatch.setattr("loopbackd.cacommands.runCommand", run)
+    told = CliRunner().invoke(main, ["ca", "trust"])
+    assert told.exit_code == 0, told.output
+    ((words, content),) = seen
+    assert content == store.publicPath.read_bytes()
+    assert words[1] != str(store.publicPath) and not Path(words[1]).exists()
+    assert "another: not done, it is not yours to write" in told.output
 
 
 def test_nothing_to_be_told(store: AuthorityStore, tmp_path: Path) -> None:

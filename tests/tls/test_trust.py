@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,21 +98,17 @@ def test_browsers_and_java(tmp_path: Path) -> None:
     assert len(obstacles) == 2 and all("certutil is not installed" in one for one in obstacles)
 
 
-def test_certutil_for_real(tmp_path: Path, program: object) -> None:
+def test_certutil_for_real(tmp_path: Path, program: Callable[..., str]) -> None:
     """Where it is installed, a database of the test's own trusts the authority in the end."""
-    import shutil
-    import subprocess
-
-    if shutil.which("certutil") is None:
-        pytest.skip("certutil is not installed")
+    certutil = program("certutil")
     place = tmp_path / ".pki/nssdb"
     place.mkdir(parents=True)
-    subprocess.run(["certutil", "-d", f"sql:{place}", "-N", "--empty-password"], check=True)
+    subprocess.run([certutil, "-d", f"sql:{place}", "-N", "--empty-password"], check=True)
     (tmp_path / "a.crt").write_bytes(certificatePEM(AUTHORITY))
     steps = plan(AUTHORITY, tmp_path / "a.crt", environ={"HOME": str(tmp_path)})
     (step,) = [one for one in steps if one.store.startswith("NSS")]
     carryOut(step, AUTHORITY, runCommand)
-    words = ["certutil", "-d", f"sql:{place}", "-L", "-n", NAME]
+    words = [certutil, "-d", f"sql:{place}", "-L", "-n", NAME]
     assert b"loopbackd authority" in subprocess.run(words, capture_output=True, check=True).stdout
 
 

@@ -125,6 +125,7 @@ READING_ORDER = [
     "loopbackd.protocols.talk",
     "loopbackd.protocols.auto",
     "loopbackd.protocols.httpbin",
+    "loopbackd.protocols.httpbin.shapes",
     "loopbackd.protocols.httpbin.listing",
     "loopbackd.protocols.httpbin.page",
     "loopbackd.protocols.httpbin.dialect",

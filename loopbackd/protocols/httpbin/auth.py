@@ -23,6 +23,7 @@ from loopbackd.protocols.httpbin.digest import (
     missingFrom,
     parseCredentials,
 )
+from loopbackd.protocols.httpbin.shapes import User
 from loopbackd.protocols.httpbin.statuses import answerStatus
 
 routes = Routes("authentication")
@@ -64,6 +65,7 @@ def _basic(request: Request, user: str, password: str, refusal: int) -> Response
     example="/basic-auth/user/secret",
     answers=_REFUSED,
     reads={"Authorization": "Basic, with that user and password"},
+    returns=User,
 )
 def basicAuth(request: Request, user: str, password: str) -> Response:
     """Wants that user and password by Basic authentication."""
@@ -76,6 +78,7 @@ def basicAuth(request: Request, user: str, password: str) -> Response:
     example="/hidden-basic-auth/user/secret",
     answers={404: "without the right user and password"},
     reads={"Authorization": "Basic, with that user and password"},
+    returns=User,
 )
 def hiddenBasicAuth(request: Request, user: str, password: str) -> Response:
     """Wants them, too, but does not say so: it is not found without."""

@@ -10,6 +10,7 @@ from loopbackd.http.messages import HTTPError, Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, JSON, answerTexts, arguments
 from loopbackd.protocols.httpbin.redirects import answerRedirect
+from loopbackd.protocols.httpbin.shapes import Cookies
 
 _HIDDEN: Final = frozenset(
     ["__utma", "__utmb", "__utmz", "_gauges_unique"]
@@ -88,7 +89,7 @@ def answerSet(request: Request, pairs: list[tuple[str, str]]) -> Response:
     return answer
 
 
-@routes.add("/cookies", group="cookies", example="/cookies", produces=[JSON])
+@routes.add("/cookies", group="cookies", example="/cookies", produces=[JSON], returns=Cookies)
 def cookies(request: Request) -> Response:
     """The cookies of the request."""
     found = cookiesOf(request)

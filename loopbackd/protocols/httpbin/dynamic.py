@@ -17,6 +17,7 @@ from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, SANDBOX, answerTexts
 from loopbackd.protocols.httpbin.forms import OCTETS
 from loopbackd.protocols.httpbin.redirects import answerRedirect
+from loopbackd.protocols.httpbin.shapes import UUID
 
 _MOST_BYTES: Final = 100 << 10
 _MOST_LINKS: Final = 200
@@ -29,7 +30,7 @@ Seed = Annotated[int, Meta(description="the same seed gives the same bytes")]
 routes = Routes("answers that are made up")
 
 
-@routes.add("/uuid", group="dynamic data", example="/uuid")
+@routes.add("/uuid", group="dynamic data", example="/uuid", returns=UUID)
 def uuid(request: Request) -> Response:
     """A new UUID (RFC 9562, version 4)."""
     return answerTexts({"uuid": str(uuids.uuid4())})

@@ -27,6 +27,7 @@ from loopbackd.protocols.httpbin.forms import (
     parseJSON,
     shownBytes,
 )
+from loopbackd.protocols.httpbin.shapes import Anything, Asked, Headers, Origin, Sent, UserAgent
 
 CONSUMES: Final = (JSON, URLENCODED, MULTIPART, "*/*")
 UNREADABLE: Final = {400: "the body is not what its Content-Type says", 413: "it is too long"}
@@ -34,7 +35,7 @@ UNREADABLE: Final = {400: "the body is not what its Content-Type says", 413: "it
 routes = Routes("requests, as they came")
 
 
-@routes.add("/get", group="methods", example="/get?name=value")
+@routes.add("/get", group="methods", example="/get?name=value", returns=Asked)
 def get(request: Request) -> Response:
     """The request's query, header fields and origin."""
     return answerTexts(basics(request))
@@ -74,40 +75,48 @@ _whole = partial(
 )
 
 
-@_whole("/post", methods=["POST"], group="methods", example="/post")
-@_whole("/put", methods=["PUT"], group="methods", example="/put")
-@_whole("/patch", methods=["PATCH"], group="methods", example="/patch")
-@_whole("/delete", methods=["DELETE"], group="methods", example="/delete")
+@_whole("/post", methods=["POST"], group="methods", example="/post", returns=Sent)
+@_whole("/put", methods=["PUT"], group="methods", example="/put", returns=Sent)
+@_whole("/patch", methods=["PATCH"], group="methods", example="/patch", returns=Sent)
+@_whole("/delete", methods=["DELETE"], group="methods", example="/delete", returns=Sent)
 def full(request: Request) -> Response:
     """All of the request: query, header fields, and its body as data, form, files or JSON."""
     return answerFull(request)
 
 
-@_whole("/anything", methods=METHODS, group="anything", example="/anything?name=value")
+@_whole(
+    "/anything", methods=METHODS, group="anything", example="/anything?name=value", returns=Anything
+)
 def anything(request: Request) -> Response:
     """All of the request, whatever its method."""
     return answerFull(request, method=request.method)
 
 
-@_whole("/anything/{more...}", methods=METHODS, group="anything", example="/anything/at/all")
+@_whole(
+    "/anything/{more...}",
+    methods=METHODS,
+    group="anything",
+    example="/anything/at/all",
+    returns=Anything,
+)
 def anythingBelow(request: Request, more: str) -> Response:
     """All of the request, whatever its method and path."""
     return answerFull(request, method=request.method)
 
 
-@routes.add("/headers", group="inspection", example="/headers")
+@routes.add("/headers", group="inspection", example="/headers", returns=Headers)
 def headers(request: Request) -> Response:
     """The request's header fields."""
     return answerTexts({"headers": shownFields(request)})
 
 
-@routes.add("/ip", group="inspection", example="/ip")
+@routes.add("/ip", group="inspection", example="/ip", returns=Origin)
 def ip(request: Request) -> Response:
     """The address the request came from."""
     return answerTexts({"origin": origin(request)})
 
 
-@routes.add("/user-agent", group="inspection", example="/user-agent")
+@routes.add("/user-agent", group="inspection", example="/user-agent", returns=UserAgent)
 def userAgent(request: Request) -> Response:
     """What the client calls itself."""
     return answerTexts({"user-agent": request.fields.get("user-agent")})

@@ -37,7 +37,7 @@ def asPage(page: Template, parts: list[Part], where: str, way: Way) -> str:
             f"<option>{escape(path)}\n"
             for path in dict.fromkeys(row.example for row in rows if row.isLink and row.example)
         ),
-        socket=escape(sockets[0]),
+        socket=escape(sockets[0].partition("?")[0]),
         sockets="".join(f"<option>{escape(path)}\n" for path in sockets),
     )
 

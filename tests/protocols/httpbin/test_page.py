@@ -47,7 +47,7 @@ def table() -> Routes:
         """Says <script>alert(2)</script> & "more"."""
         return Response()
 
-    @routes.add("/socket", group="websocket", usual=101)
+    @routes.add("/socket", group="websocket", usual=101, example="/socket?much=1")
     def socket(request: Request) -> Response:
         """A conversation."""
         return Response()

@@ -36,11 +36,20 @@ class Outgoing:
         self._moved = moved
         self._resumed: Deferred[None] | None = None
         self._work: Deferred[None] | None = None
+        self._isStopped = False
 
     def startProducing(self, consumer: Any) -> Deferred[None]:
         """See L{IBodyProducer}."""
+        done: Deferred[None] = Deferred(lambda done: self.stopProducing())
         self._work = Deferred.fromCoroutine(self._send(consumer))
-        return self._work
+
+        def ended(result: Failure | None) -> None:
+            # Once it was told to stop, nobody may hear of it any more.
+            if not (self._isStopped or done.called):
+                done.callback(result)
+
+        self._work.addBoth(ended)
+        return done
 
     async def _send(self, consumer: Any) -> None:
         try:
@@ -66,9 +75,8 @@ class Outgoing:
 
     def stopProducing(self) -> None:
         """See L{IBodyProducer}."""
+        self._isStopped = True
         if self._work is not None:
-            # It is no error that the target has gone; whoever waits for its answer is told.
-            self._work.addErrback(lambda failure: None)
             self._work.cancel()
 
 

@@ -181,7 +181,11 @@ class Forwarder:
         pairs = [
             (name, value) for name, values in found.headers.getAllRawHeaders() for value in values
         ]
-        fields: FieldPairs = [*endToEnd(Fields(pairs)), ("Via", f"1.1 {self._mark}")]
+        received = Fields(pairs)
+        fields: FieldPairs = [
+            pair for pair in endToEnd(received) if pair[0].lower() != b"content-length"
+        ]
+        fields.append(("Via", f"1.1 {self._mark}"))
         phrase = found.phrase.decode("latin-1")
         body = Incoming(watch.moved, watch.stop)
         silence = Failure(Silence(f"silent for {self._timeout:g} s"))
@@ -192,7 +196,11 @@ class Forwarder:
         if hasNoBody(found.code):
             watch.stop()
             return answer
-        if found.length is not UNKNOWN_LENGTH and request.method != "HEAD":
+        if request.method == "HEAD":
+            # What would be the length of the body is among the fields there, and nowhere else.
+            said = received.get("content-length") or ""
+            answer.length = int(said) if said.isascii() and said.isdecimal() else None
+        elif found.length is not UNKNOWN_LENGTH:
             answer.length = found.length
         answer.body = _Passed(request, body, self.target)
         return answer

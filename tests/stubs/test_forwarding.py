@@ -101,7 +101,9 @@ async def test_itIsPassedOnAndBack() -> None:
         assert it.json["headers"]["X-Own"] == "1,2"
         assert (await ask(loopback, request("/status/418"))).status == 418
         head = await ask(loopback, request("/get", "HEAD"), "HEAD")
-        assert (head.status, head.body) == (200, b"")
+        length = len((await ask(loopback, request("/get"))).body)
+        assert (head.status, head.body, head.get("Content-Length")) == (200, b"", str(length))
+        assert head.get("Transfer-Encoding") is None
         assert (await ask(loopback, request("/status/304"))).status == 304
 
 
@@ -233,6 +235,33 @@ async def test_aSlowClientSlowsTheTarget() -> None:
         heard = await client.hears(size)
         assert len(heard.partition(b"\r\n\r\n")[2]) == size
         transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_anAnswerBeforeTheEndOfTheBody() -> None:
+    """Is passed back at once; that the target wants no more of the body is nobody's failure."""
+    says = b"HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno"
+    async with canned(says) as (_, address), front(f"fallback = '{address}'") as it:
+        client = await connect(reactor, it)
+        head = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+        client.transport.write(head + bytes(1000))  # type: ignore[union-attr]
+        await client.hears(100)
+        (answered,) = answers(client.heard, ["PUT"], False)
+        assert (answered.status, answered.body) == (413, b"no")
+        client.transport.abortConnection()  # type: ignore[union-attr]
+
+
+@pytest_twisted.ensureDeferred
+async def test_aClientThatDoesNotEndItsBody() -> None:
+    """Is told so; the target's connection ends."""
+    async with canned(b"", closes=False) as (target, address):
+        toml = f"fallback = '{address}'\nbody_timeout = 1.0"
+        async with front(toml) as it:
+            data = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc"
+            answered = await ask(it, data, "PUT")
+            assert answered.status == 400
+            while target.open:
+                await deferLater(reactor, 0.01, lambda: None)
 
 
 @pytest_twisted.ensureDeferred

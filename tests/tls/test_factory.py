@@ -98,10 +98,17 @@ async def test_who_is_silent_under_tls_is_greeted() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_that_speaks_first(tmp_path: Path) -> None:
-    """hello under TLS; what the client sends meanwhile does not cut the answer off."""
+async def test_one_that_speaks_first() -> None:
+    """hello says it with the end of the handshake, and is gone with a goodbye."""
+
+    def talk(port: int) -> tuple[bytes, bool]:
+        with client(port, clientContext()) as one:
+            return one.hear(), one.ended
+
     async with serving(reactor, "hello", tls=TLSSettings()) as loopback:
-        assert (await asked(loopback, b"ignored" * 1000)).startswith(b"Hello from ")
+        port = addressOf(loopback).port  # type: ignore[attr-defined]
+        heard, ended = await deferToThread(talk, port)
+        assert heard == f"Hello from 127.0.0.1:{port}!\n".encode() and ended
 
 
 @pytest_twisted.ensureDeferred

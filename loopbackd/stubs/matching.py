@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from loopbackd.http.fields import TOKEN
-from loopbackd.httpsettings import BodyWanted, Conditions, Wanted
+from loopbackd.httpsettings import BodyWanted, Conditions, Text, Wanted
 from loopbackd.stubs.asked import NOT_JSON, Asked, Pairs
 from loopbackd.stubs.jsons import checkJSON, isEqual, isSubset
 from loopbackd.stubs.paths import Locate, Words, byRegex, byTemplate
@@ -108,6 +108,19 @@ class Matcher:
     def differences(self, asked: Asked) -> list[Condition]:
         """What is not as wanted."""
         return [one for one in (*self.head, *self.body) if not one.holds(asked)]
+
+
+def hasPatterns(wanted: Conditions) -> bool:
+    """Whether there is a regular expression among them."""
+    named = [wanted.query, wanted.headers, wanted.cookies]
+    if wanted.body is not None:
+        named.append(wanted.body.form)
+    texts = [one for values in named for one in values.values() if isinstance(one, Text)]
+    return (
+        wanted.path_regex is not None
+        or (wanted.body is not None and wanted.body.regex is not None)
+        or any(one.regex is not None or one.not_regex is not None for one in texts)
+    )
 
 
 def distance(differences: list[Condition]) -> int:

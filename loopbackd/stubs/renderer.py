@@ -133,9 +133,6 @@ def main() -> None:
     """Render what is asked for, until nobody asks any more."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # They are meant for the daemon, which ends us with our socket.
-        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     stream = socket.socket(fileno=0)
     decoder, encoder = msgspec.msgpack.Decoder(Task), msgspec.msgpack.Encoder()

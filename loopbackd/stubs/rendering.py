@@ -147,7 +147,13 @@ class Rendering:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             words = [sys.executable, "-P", "-m", "loopbackd.stubs.renderer"]
-            process = subprocess.Popen(words, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                words,
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                # What the terminal says to us is not meant for it.
+                start_new_session=True,
+            )
             made = self._process = _Process(self, process)
             factory = Factory.forProtocol(lambda: made)
             factory.noisy = False

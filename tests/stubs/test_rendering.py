@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from running import Running, service, until
 from twisted.internet import reactor as realReactor
 from twisted.internet.defer import gatherResults
 from visiting import Answered, answers, request
@@ -143,6 +146,33 @@ async def test_whatCannotBeGivenToIt() -> None:
     async with rendering() as one:
         with pytest.raises(RenderError, match="cannot be given"):
             one.render("", False, {"n": 10**100}, 0)
+
+
+def test_itEndsWithTheDaemon(
+    daemon: Callable[..., Running], program: Callable[..., str], tmp_path: Path
+) -> None:
+    """However that ends."""
+    curl = program("curl")
+    config = tmp_path / "it.toml"
+    stub = "http = { stub = [{ path = '/', answer = { template = 'hi' } }] }"
+    config.write_text(service("web", protocol="http", more=stub))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        running = daemon("--config", str(config))
+        url = f"http://127.0.0.1:{running.port('web')}/"
+        assert subprocess.run([curl, "-sS", url], capture_output=True).stdout == b"hi"
+        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
+        (child,) = children.read_text().split()
+        running.send(number)
+        running.end()
+        until(lambda child=child: not alive(child), "end of the process that renders")
+
+
+def alive(pid: str) -> bool:
+    """Whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize(

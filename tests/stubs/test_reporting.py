@@ -194,7 +194,11 @@ def test_foundByConditions() -> None:
     find = "/_loopbackd/requests/find"
     it = one.ask(find, "POST", body=json.dumps(conditions).encode())
     assert [r["body"] for r in it.json["requests"]] == ['{"a": 1, "b": 2}']
-    for wrong in ({"metod": "POST"}, {"path": "x"}, {"body": {"regex": "("}}, 3):
+    for wrong in (
+        *({"metod": "POST"}, {"path": "x"}, {"headers": {"a b": "1"}}, 3),
+        *({"body": {"regex": "a"}}, {"path_regex": "a"}, {"query": {"a": {"regex": "a"}}}),
+        *({"body": {"form": {"a": {"not_regex": "a"}}}}, {"cookies": {"a": {"regex": "a"}}}),
+    ):
         assert one.ask(find, "POST", body=json.dumps(wrong).encode()).status == 400
     assert one.ask(find, "POST", body=b"[" * 100_000).status == 400
 

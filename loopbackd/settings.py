@@ -19,6 +19,7 @@ from loopbackd.httpsettings import (
     GoSettings,
     HTTPSettings,
     StubSettings,
+    Text,
 )
 
 DEFAULT_PORT = 62893
@@ -277,8 +278,10 @@ _WORDS = {
     "`bool`": "true or false",
     "`array`": "a list",
     "`object`": "a table",
-    "`bool | int | str | object | array`": "a text, a number, true, false, a table or a list",
+    "`bool | int | str | object | array`": "a text, whole number, true, false, table or list",
     "`float | object`": "a number or a table",
+    "`str | object | null`": "a text or a table",
+    "`float | null`": "a number",
     "`object | array`": "a table or a list",
     "`str | array`": "a text or a list",
     "`int | null`": "a whole number",
@@ -303,6 +306,10 @@ _TABLES = {
     "delay": DelaySettings,
     "dribble": DribbleSettings,
     "go": GoSettings,
+    "query": Text,
+    "headers": Text,
+    "cookies": Text,
+    "form": Text,
     "broken": BrokenSettings,
 }
 _NUMBERED = frozenset(["stub", "answer"])

@@ -110,6 +110,21 @@ def test_everyKeyIsInTheExample(table: type[msgspec.Struct]) -> None:
             "http = { stub = [{ answer = { dribble = { pieces = 5 } } }] }",
             "dribble: the key 'seconds' is missing",
         ),
+        (
+            "http",
+            "http = { stub = [{ query = { a = { regx = 'x' } } }] }",
+            "http: stub 1: query: unknown key 'regx'; did you mean 'regex'?",
+        ),
+        (
+            "http",
+            "http = { stub = [{ query = { a = 1.5 } }] }",
+            "{'a': 1.5}: expected a text, whole number, true, false, table or list, got a number",
+        ),
+        (
+            "http",
+            "http = { stub = [{ answer = { broken = 3 } }] }",
+            "answer: broken = 3: expected a text or a table, got a whole number",
+        ),
         ("http", "http = { stub = [{ path_regex = '(' }] }", "http: stub 1: path_regex = '('"),
         (
             "http",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from autobahn import underKosoku
 from handshakes import CLIENTS as TLS_CLIENTS
 from handshakes import underHandshakes
 from measuring import (
@@ -138,6 +139,16 @@ ROWS = (
             Column("cpu_per_message", "server CPU µs per connection", False, 0, 1e6),
         ),
         underHandshakes((LOOPBACKD_TLS, NGINX)),
+        needsLoad=False,
+    ),
+    Row(
+        "autobahn",
+        "WebSocket: Autobahn's cases 1 to 10, one after the other",
+        (
+            Column("seconds", "s in all", False, 2),
+            Column("cpu_seconds", "server CPU s", False, 2),
+        ),
+        underKosoku({LOOPBACKD: "/websocket/echo", WSPROTO: "/"}),
         needsLoad=False,
     ),
 )

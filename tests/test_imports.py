@@ -75,6 +75,7 @@ READING_ORDER = [
     "loopbackd.http.wsframes",
     "loopbackd.http.wsdeflate",
     "loopbackd.http.wshandshake",
+    "loopbackd.http.wsquick",
     "loopbackd.http.wsinbound",
     "loopbackd.http.wskeepalive",
     "loopbackd.http.wsconnection",

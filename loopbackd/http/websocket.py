@@ -37,8 +37,9 @@ from loopbackd.http.wsframes import (
     TEXT,
     frame,
 )
-from loopbackd.http.wsinbound import Message, SocketLimits
+from loopbackd.http.wsinbound import SocketLimits
 from loopbackd.http.wskeepalive import Keepalive
+from loopbackd.http.wsquick import Message
 
 _log = Logger()
 

@@ -31,11 +31,11 @@ from loopbackd.http.wsinbound import (
     PART,
     Heard,
     Inbound,
-    Message,
     PeerClosed,
     SocketLimits,
     Wrong,
 )
+from loopbackd.http.wsquick import Message
 from loopbackd.tls.layer import TLSLayer
 
 PATIENCE: Final = 2.0

@@ -42,13 +42,19 @@ class Payloads(Extension):
     A frame or a message that is too big is refused as soon as its size is known, which for a plain
     one is at its header.
 
+    wsproto can ask about a header more than once, while the mask behind it has not come.
+
     @ivar problem: what is wrong with what was refused last.
+    @ivar taken: bytes in all frames that came to their end.
+    @ivar isWhole: whether no message waits for more frames.
     """
 
     name = "permessage-deflate"
 
     def __init__(self, maxMessage: int, maxFragment: int, deflating: Deflating | None) -> None:
         self.problem = ""
+        self.taken = 0
+        self.isWhole = True
         self._maxMessage = maxMessage
         self._maxFragment = maxFragment
         self._deflating = deflating
@@ -56,6 +62,7 @@ class Payloads(Extension):
         self._compressed = False
         self._isControl = False
         self._size = 0
+        self._length = 0
 
     def enabled(self) -> bool:
         """Always: the limits are."""
@@ -70,6 +77,7 @@ class Payloads(Extension):
     ) -> CloseReason | RsvBits:
         """Look at a frame before any of its payload is there."""
         self._isControl = opcode.iscontrol()
+        self._length = payload_length
         if self._isControl:
             return _NO_BITS
         first = opcode is not Opcode.CONTINUATION
@@ -78,10 +86,8 @@ class Payloads(Extension):
             self._compressed = rsv.rsv1 and self._deflating is not None
         if payload_length > self._maxFragment:
             return self._tooBig(f"a frame has at most {self._maxFragment} bytes here")
-        if not self._compressed:
-            self._size += payload_length
-            if self._size > self._maxMessage:
-                return self._messageTooBig()
+        if not self._compressed and self._size + payload_length > self._maxMessage:
+            return self._messageTooBig()
         return _RSV1 if first and self._compressed else _NO_BITS
 
     def frame_inbound_payload_data(
@@ -96,7 +102,14 @@ class Payloads(Extension):
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
         """The frame is whole; at the end of a message comes what the sender left out."""
-        if not fin or self._isControl or not self._compressed:
+        size = self._length
+        self.taken += size + (6 if size < 126 else 8 if size < 65536 else 14)
+        if self._isControl:
+            return None
+        self.isWhole = fin
+        if not self._compressed:
+            self._size += size
+        if not fin or not self._compressed:
             return None
         rest = self._inflate(_TAIL)
         assert self._deflating is not None

@@ -11,9 +11,7 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
 from loopbackd.http.wsdeflate import Deflating, Payloads
-
-Message = str | bytes
-"""Text and binary messages."""
+from loopbackd.http.wsquick import Message, quickMessage
 
 
 @dataclass(frozen=True)
@@ -72,11 +70,28 @@ class Inbound:
         self._text: StringIO | None = None
         self._binary: bytearray | None = None
         self._over = False
+        self._most = min(limits.maxMessage, limits.maxFragment)
+        # What wsproto has not seen, where it has nothing before it; and how much it has seen.
+        self._unseen = b""
+        self._at = 0
+        self._seen = 0
 
     def feed(self, data: bytes) -> None:
         """Take some bytes."""
-        if not self._over:
-            self._wire.receive_data(data)
+        if self._over:
+            return
+        if self._unseen:
+            self._unseen = self._unseen[self._at :] + data
+            self._at = 0
+        elif self._payloads.isWhole and self._seen == self._payloads.taken:
+            self._unseen = data
+            self._at = 0
+        else:
+            self._show(data)
+
+    def _show(self, data: bytes) -> None:
+        self._seen += len(data)
+        self._wire.receive_data(data)
 
     def closeSent(self) -> None:
         """We have sent a close frame: the client's will be the answer."""
@@ -88,7 +103,18 @@ class Inbound:
 
     def next(self) -> Heard | None:
         """What comes next; L{None} until there are more bytes."""
-        event = None if self._over else next(self._events, None)
+        if self._over:
+            return None
+        if self._unseen:
+            found = quickMessage(self._unseen, self._at, self._most)
+            if found is not None:
+                message, self._at = found
+                if self._at == len(self._unseen):
+                    self._unseen = b""
+                return message
+            rest, self._unseen = self._unseen[self._at :], b""
+            self._show(rest)
+        event = next(self._events, None)
         if event is None:
             self._events = self._wire.events()
             return None

@@ -157,6 +157,44 @@ def test_a_frame_that_is_too_big_is_refused_at_its_header() -> None:
         assert [one.code for one in heard if isinstance(one, Wrong)] == ([code] if code else [])
 
 
+def test_a_header_in_pieces_counts_once() -> None:
+    """wsproto looks at it again with every byte of the mask."""
+    limits = SocketLimits(maxMessage=300, maxFragment=200)
+    inbound = Inbound(limits)
+    data = masked(0x02, bytes(200)) + masked(0x80, bytes(100))
+    for _ in range(2):
+        heard = [one for at in range(len(data)) for one in everything(inbound, data[at : at + 1])]
+        assert heard == [bytes(300)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0x81, 0x82, 0x01, 0x02, 0x80, 0x00, 0x89, 0x8A]),
+            st.binary(max_size=4) | st.sampled_from([bytes(125), bytes(126), bytes(300)]),
+        ),
+        max_size=8,
+    ),
+    st.randoms(),
+)
+def test_the_quick_way_and_wsprotos_are_one(
+    frames: list[tuple[int, bytes]], chance: random.Random
+) -> None:
+    """What comes at once is heard as what comes byte by byte, where wsproto does all."""
+    data = b"".join(masked(first, payload) for first, payload in frames)
+    limits = SocketLimits(400, 290)
+    slowly = Inbound(limits)
+    expected = [one for at in range(len(data)) for one in everything(slowly, data[at : at + 1])]
+    for pieces in (None, chance):
+        found = list(everything(Inbound(limits), data, pieces))
+        assert [codeOf(one) for one in found] == [codeOf(one) for one in expected]
+
+
+def codeOf(heard: Heard) -> object:
+    """What is heard; of what is wrong its code."""
+    return heard.code if isinstance(heard, Wrong) else heard
+
+
 def test_parts_of_nearly_nothing_cost_nearly_nothing() -> None:
     """A message in frames of two bytes needs little more than its size."""
     frames = masked(0x00, b"ab") * 8192

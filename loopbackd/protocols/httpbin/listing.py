@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from loopbackd.http.endpoints import Endpoint, Takes
 from loopbackd.http.mounts import Mounts
@@ -11,6 +12,9 @@ from loopbackd.http.mounts import Mounts
 HIDDEN = "page"
 """The group of routes that only serve the page itself."""
 
+
+_KEPT = "/?&=%:;,+@!$'()*~"
+"""What stays as it is in a path; curl would take brackets and braces for patterns."""
 
 TRUST = '--cacert "$(loopbackd ca show --path)"'
 """Has curl trust the authority of this machine."""
@@ -123,7 +127,7 @@ def _row(prefix: str, endpoint: Endpoint) -> Row:
         path,
         endpoint.methods,
         endpoint.summary,
-        None if example is None else prefix + example,
+        None if example is None else prefix + quote(example, _KEPT),
         body,
         isJSON,
         endpoint.usual == 101 or 101 in endpoint.answers,

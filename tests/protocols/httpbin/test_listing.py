@@ -28,6 +28,7 @@ def rows(routes: Routes) -> list[Row]:
     [
         ({}, "curl http://localhost:62893/x"),
         ({"example": "/x?a=1&b='"}, """curl 'http://localhost:62893/x?a=1&b='"'"''"""),
+        ({"example": "/x?a[b]={c}"}, "curl 'http://localhost:62893/x?a%5Bb%5D=%7Bc%7D'"),
         ({"methods": ["DELETE"]}, "curl -X DELETE http://localhost:62893/x"),
         ({"methods": ["POST"]}, "curl -X POST http://localhost:62893/x"),
         (

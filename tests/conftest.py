@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from hypothesis import HealthCheck, settings
-from running import LOGGED, Running, launch
+from running import CI, LOGGED, Running, launch
 from twisted.internet import reactor, task
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
@@ -21,8 +21,6 @@ settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("default")
-
-CI = os.environ.get("CI") == "true"
 
 
 def _descriptors() -> dict[str, str]:

@@ -15,6 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+CI = os.environ.get("CI") == "true"
+"""Whether what is missing must fail rather than skip."""
+
 PATIENCE = 30.0
 """Seconds to wait for what the daemon is sure to do."""
 

@@ -181,8 +181,9 @@ def test_noProc(monkeypatch):
     def missing(path):
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(os, "listdir", missing)
-    assert findProcess(1, 0) is None
+    with monkeypatch.context() as patching:
+        patching.setattr(os, "listdir", missing)
+        assert findProcess(1, 0) is None
 
 
 def test_wholeCommandLine(spawn):

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CI
-from running import HERE, PATIENCE, Running
+from running import CI, HERE, PATIENCE, Running
 
 pytestmark = [pytest.mark.suites, pytest.mark.timeout(600)]
 

@@ -13,9 +13,9 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Pong, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
-from loopbackd.http.websocket import Application, WebSocket
-from loopbackd.http.wsdeflate import Deflating
-from loopbackd.http.wsinbound import SocketLimits
+from loopbackd.websocket.deflate import Deflating
+from loopbackd.websocket.inbound import SocketLimits
+from loopbackd.websocket.sockets import Application, WebSocket
 
 
 def masked(first: int, payload: bytes, length: bytes | None = None) -> bytes:

@@ -13,8 +13,7 @@ Read in this order:
 - L{loopbackd.http.writing}, L{loopbackd.http.sending}: from answers to bytes;
 - L{loopbackd.http.lifetime}, L{loopbackd.http.receiving}, L{loopbackd.http.serving}: the Protocol
   that joins them: how a connection begins and ends, what comes on it, what goes;
-- L{loopbackd.http.events}, L{loopbackd.http.badevents}: server-sent events, right and wrong;
-- L{loopbackd.http.wsopening}: from a request to a WebSocket (RFC 6455, 7692);
-  L{loopbackd.http.websocket} is what an application talks on, L{loopbackd.http.wsconnection} the
-  Protocol beneath, and the other C{ws} modules are parts of that.
+- L{loopbackd.http.events}, L{loopbackd.http.badevents}: server-sent events, right and wrong.
+
+WebSockets have a room of their own, L{loopbackd.websocket}.
 """

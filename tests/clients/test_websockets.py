@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from programs import Served
 
-from loopbackd.http.badframes import BAD_FRAMES, BadFrames, Ending
-from loopbackd.http.badhandshakes import BAD_HANDSHAKES, BadHandshake
+from loopbackd.websocket.badframes import BAD_FRAMES, BadFrames, Ending
+from loopbackd.websocket.badhandshakes import BAD_HANDSHAKES, BadHandshake
 
 Module = Callable[[str], Any]
 SCHEMES = pytest.mark.parametrize("scheme", ["ws", "wss"])

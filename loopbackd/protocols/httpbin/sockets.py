@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
-from loopbackd.http.badframes import BAD_FRAMES, BadFrames
-from loopbackd.http.badhandshakes import BAD_HANDSHAKES, BadHandshake
-from loopbackd.http.conversations import closeWith, echo, misbehave, ping
 from loopbackd.http.messages import HTTPError, Request, Response, SwitchProtocols
 from loopbackd.http.routes import Routes
-from loopbackd.http.wschat import Rooms
-from loopbackd.http.wsframes import closeFrame
-from loopbackd.http.wsinbound import SocketLimits
-from loopbackd.http.wsopening import openSocket
 from loopbackd.protocols.httpbin.dialect import answerJSON
+from loopbackd.websocket.badframes import BAD_FRAMES, BadFrames
+from loopbackd.websocket.badhandshakes import BAD_HANDSHAKES, BadHandshake
+from loopbackd.websocket.chat import Rooms
+from loopbackd.websocket.conversations import closeWith, echo, misbehave, ping
+from loopbackd.websocket.frames import closeFrame
+from loopbackd.websocket.inbound import SocketLimits
+from loopbackd.websocket.opening import openSocket
 
 MOST: Final = 1 << 24
 """Bytes that a message may have, whatever the query says."""

@@ -14,11 +14,11 @@ from wsproto.events import AcceptConnection, CloseConnection, Event, Request, Te
 from wsproto.extensions import PerMessageDeflate
 from wsproto.utilities import RemoteProtocolError
 
-from loopbackd.http.badframes import BAD_FRAMES
-from loopbackd.http.badhandshakes import BAD_HANDSHAKES, BadHandshake
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.site import makeSite
 from loopbackd.protocols.httpbin.sockets import addPlainEcho, makeRoutes
+from loopbackd.websocket.badframes import BAD_FRAMES
+from loopbackd.websocket.badhandshakes import BAD_HANDSHAKES, BadHandshake
 
 UPGRADE = [
     ("Upgrade", "websocket"),

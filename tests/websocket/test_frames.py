@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.http.wsframes}."""
+"""Tests for L{loopbackd.websocket.frames}."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection
 
-from loopbackd.http.wsframes import BINARY, FINAL, closeFrame, frame, mayBeSent
+from loopbackd.websocket.frames import BINARY, FINAL, closeFrame, frame, mayBeSent
 
 
 def heard(data: bytes) -> list[object]:

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.http.websocket} and L{loopbackd.http.wsconnection}."""
+"""Tests for L{loopbackd.websocket.sockets} and L{loopbackd.websocket.connection}."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from wsproto.events import CloseConnection, Ping, Pong
 from zope.interface.verify import verifyObject
 
-from loopbackd.http.conversations import echo
-from loopbackd.http.websocket import WebSocket
-from loopbackd.http.wsconnection import PATIENCE, Closed
-from loopbackd.http.wsdeflate import Deflating
-from loopbackd.http.wsinbound import SocketLimits
+from loopbackd.websocket.connection import PATIENCE, Closed
+from loopbackd.websocket.conversations import echo
+from loopbackd.websocket.deflate import Deflating
+from loopbackd.websocket.inbound import SocketLimits
+from loopbackd.websocket.sockets import WebSocket
 
-LOG = "loopbackd.http"
+LOG = "loopbackd.websocket"
 
 
 class Listener:

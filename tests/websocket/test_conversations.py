@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.http.conversations}; L{echo} has its in C{test_websocket}."""
+"""Tests for L{loopbackd.websocket.conversations}; L{echo} has its in C{test_websocket}."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from talking import Talk, masked
 from wsproto.events import CloseConnection, Ping, Pong
 
-from loopbackd.http.badframes import BAD_FRAMES
-from loopbackd.http.conversations import closeWith, misbehave, ping
+from loopbackd.websocket.badframes import BAD_FRAMES
+from loopbackd.websocket.conversations import closeWith, misbehave, ping
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_pings_are_timed() -> None:
 
 def test_what_the_client_did_is_logged(logged: Callable[[str], Any]) -> None:
     """Whether it noticed, and with which code."""
-    lines = logged("loopbackd.http.conversations")
+    lines = logged("loopbackd.websocket.conversations")
     talk = Talk(lambda socket: misbehave(socket, BAD_FRAMES["masked"]))
     talk.send(CloseConnection(code=1002))
     talk.end()

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.http.wschat}."""
+"""Tests for L{loopbackd.websocket.chat}."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from talking import Talk, masked, message
 
-from loopbackd.http.wschat import NOT_TEXT, TOO_SLOW, Rooms
+from loopbackd.websocket.chat import NOT_TEXT, TOO_SLOW, Rooms
 
 
 def enter(rooms: Rooms, name: str, room: str = "lobby") -> Talk:

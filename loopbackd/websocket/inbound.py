@@ -10,8 +10,8 @@ from typing import Any, Final
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
-from loopbackd.http.wsdeflate import Deflating, Payloads
-from loopbackd.http.wsquick import Message, quickMessage
+from loopbackd.websocket.deflate import Deflating, Payloads
+from loopbackd.websocket.quick import Message, quickMessage
 
 
 @dataclass(frozen=True)

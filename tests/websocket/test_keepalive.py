@@ -1,10 +1,10 @@
-"""Tests for L{loopbackd.http.wskeepalive}."""
+"""Tests for L{loopbackd.websocket.keepalive}."""
 
 from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from loopbackd.http.wskeepalive import Keepalive
+from loopbackd.websocket.keepalive import Keepalive
 
 
 def test_a_silent_peer_is_asked_and_given_up() -> None:

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.http.wsdeflate}."""
+"""Tests for L{loopbackd.websocket.deflate}."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from talking import masked
 
-from loopbackd.http.wsdeflate import Deflater, Deflating
-from loopbackd.http.wsinbound import Inbound, PeerClosed, SocketLimits, Wrong
+from loopbackd.websocket.deflate import Deflater, Deflating
+from loopbackd.websocket.inbound import Inbound, PeerClosed, SocketLimits, Wrong
 
 
 def inflated(inbound: Inbound, payload: bytes, first: int = 0xC2) -> object:

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.http.wsquick}; that it agrees with wsproto is in C{test_wsinbound}."""
+"""Tests for L{loopbackd.websocket.quick}; that it agrees with wsproto is in C{test_wsinbound}."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from talking import masked
 
-from loopbackd.http.wsquick import quickMessage, unmasked
+from loopbackd.websocket.quick import quickMessage, unmasked
 
 
 @given(st.text(max_size=300) | st.binary(max_size=300), st.binary(max_size=9))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from loopbackd.http.wsframes import (
+from loopbackd.websocket.frames import (
     BINARY,
     CLOSE,
     COMPRESSED,

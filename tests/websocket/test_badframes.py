@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.http.badframes}: wsproto's client is right, and does what they say."""
+"""Tests for L{loopbackd.websocket.badframes}: wsproto's client is right, and does what they say."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from talking import Talk
 from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 
-from loopbackd.http.badframes import BAD_FRAMES, BadFrames, Ending
-from loopbackd.http.conversations import REACTION, misbehave
-from loopbackd.http.wsdeflate import Deflating
+from loopbackd.websocket.badframes import BAD_FRAMES, BadFrames, Ending
+from loopbackd.websocket.conversations import REACTION, misbehave
+from loopbackd.websocket.deflate import Deflating
 
 ALL = pytest.mark.parametrize("bad", BAD_FRAMES.values(), ids=BAD_FRAMES)
 

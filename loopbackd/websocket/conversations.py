@@ -7,8 +7,8 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from loopbackd.http.badframes import BadFrames, Ending
-from loopbackd.http.websocket import WebSocket
+from loopbackd.websocket.badframes import BadFrames, Ending
+from loopbackd.websocket.sockets import WebSocket
 
 _log = Logger()
 

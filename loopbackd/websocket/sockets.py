@@ -26,9 +26,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from loopbackd.http.wsconnection import Closed, SocketConnection
-from loopbackd.http.wsdeflate import Deflater, Deflating
-from loopbackd.http.wsframes import (
+from loopbackd.websocket.connection import Closed, SocketConnection
+from loopbackd.websocket.deflate import Deflater, Deflating
+from loopbackd.websocket.frames import (
     BINARY,
     COMPRESSED,
     FINAL,
@@ -37,9 +37,9 @@ from loopbackd.http.wsframes import (
     TEXT,
     frame,
 )
-from loopbackd.http.wsinbound import SocketLimits
-from loopbackd.http.wskeepalive import Keepalive
-from loopbackd.http.wsquick import Message
+from loopbackd.websocket.inbound import SocketLimits
+from loopbackd.websocket.keepalive import Keepalive
+from loopbackd.websocket.quick import Message
 
 _log = Logger()
 

@@ -14,9 +14,9 @@ from talking import masked
 from twisted.internet import reactor as realReactor
 from twisted.internet.threads import deferToThread
 
-from loopbackd.http.wsconnection import PATIENCE
 from loopbackd.service import Loopback
 from loopbackd.testing import addressOf, serving
+from loopbackd.websocket.connection import PATIENCE
 
 reactor: Any = realReactor
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loopbackd.http.messages import HTTPError, Request, SwitchProtocols
-from loopbackd.http.websocket import Application, WebSocket
-from loopbackd.http.wshandshake import Refused, negotiate
-from loopbackd.http.wsinbound import SocketLimits
+from loopbackd.websocket.handshake import Refused, negotiate
+from loopbackd.websocket.inbound import SocketLimits
+from loopbackd.websocket.sockets import Application, WebSocket
 
 
 def openSocket(

@@ -69,7 +69,7 @@ class Payloads(Extension):
         return True
 
     def offer(self) -> bool | str:
-        """Nothing; L{loopbackd.http.wshandshake} negotiates."""
+        """Nothing; L{loopbackd.websocket.handshake} negotiates."""
         return False
 
     def frame_inbound_header(

@@ -6,7 +6,7 @@ Every other frame is wsproto's, and so is every one that is wrong: it has the wo
 
 from __future__ import annotations
 
-from loopbackd.http.wsframes import BINARY, FINAL, TEXT
+from loopbackd.websocket.frames import BINARY, FINAL, TEXT
 
 Message = str | bytes
 """Text and binary messages."""

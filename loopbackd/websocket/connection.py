@@ -1,7 +1,7 @@
 """
 A WebSocket's connection (RFC 6455): frames, limits, backpressure and the closing handshake.
 
-L{SocketConnection} tells a subclass what it hears; L{loopbackd.http.websocket} makes of that
+L{SocketConnection} tells a subclass what it hears; L{loopbackd.websocket.sockets} makes of that
 something to write coroutines on.
 """
 
@@ -25,9 +25,10 @@ from wsproto.events import Ping, Pong
 from zope.interface import implementer
 
 from loopbackd.connection import connectionOf
-from loopbackd.http.wsdeflate import Deflating
-from loopbackd.http.wsframes import FINAL, MOST_IN_CONTROL, PONG, closeFrame, frame
-from loopbackd.http.wsinbound import (
+from loopbackd.tls.layer import TLSLayer
+from loopbackd.websocket.deflate import Deflating
+from loopbackd.websocket.frames import FINAL, MOST_IN_CONTROL, PONG, closeFrame, frame
+from loopbackd.websocket.inbound import (
     PART,
     Heard,
     Inbound,
@@ -35,8 +36,7 @@ from loopbackd.http.wsinbound import (
     SocketLimits,
     Wrong,
 )
-from loopbackd.http.wsquick import Message
-from loopbackd.tls.layer import TLSLayer
+from loopbackd.websocket.quick import Message
 
 PATIENCE: Final = 2.0
 """Seconds for the client's half of the closing handshake, and again for its half of TCP's."""

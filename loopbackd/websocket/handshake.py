@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from loopbackd.http.wsdeflate import Deflating
+from loopbackd.websocket.deflate import Deflating
 
 Headers = Sequence[tuple[bytes, bytes]]
 

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.http.wsinbound}."""
+"""Tests for L{loopbackd.websocket.inbound}."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from talking import masked
 from wsproto.events import Ping, Pong
 
-from loopbackd.http.wsdeflate import Deflating
-from loopbackd.http.wsinbound import Heard, Inbound, Part, PeerClosed, SocketLimits, Wrong
+from loopbackd.websocket.deflate import Deflating
+from loopbackd.websocket.inbound import Heard, Inbound, Part, PeerClosed, SocketLimits, Wrong
 
 
 def everything(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from loopbackd.http.websocket import WebSocket
-from loopbackd.http.wsconnection import Closed
+from loopbackd.websocket.connection import Closed
+from loopbackd.websocket.sockets import WebSocket
 
 TOO_SLOW: Final = 1013
 """What a member is closed with that does not read what others say (IANA's registry)."""

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.http.wshandshake}."""
+"""Tests for L{loopbackd.websocket.handshake}."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from wsproto.events import AcceptConnection, Request
 from wsproto.extensions import PerMessageDeflate
 from wsproto.handshake import H11Handshake
 
-from loopbackd.http.wsdeflate import Deflating
-from loopbackd.http.wshandshake import Accepted, Refused, extensionsOffered, negotiate
+from loopbackd.websocket.deflate import Deflating
+from loopbackd.websocket.handshake import Accepted, Refused, extensionsOffered, negotiate
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 GOOD = [

@@ -49,10 +49,14 @@ class Parameter:
         @raise HTTPError: 400; it is none of that type, or out of its bounds.
         """
         try:
-            return msgspec.convert(text, self.type, strict=False)
+            value = msgspec.convert(text, self.type, strict=False)
         except msgspec.ValidationError as error:
             why = str(error).replace("`", "")
             raise HTTPError(400, f"{self.name} = {text[:60]!r}: {why}") from None
+        if isinstance(value, float) and value - value != 0:
+            # No bound keeps "nan" out, for it is neither above nor below.
+            raise HTTPError(400, f"{self.name} = {text[:60]!r} is no number to reckon with")
+        return value
 
 
 @dataclass(frozen=True, slots=True)

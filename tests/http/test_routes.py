@@ -185,3 +185,16 @@ def test_twoSlashes() -> None:
     assert ask(makeRoutes(), "//plain").status == 200
     assert ask(makeRoutes(), "///size/5").status == 200
     assert ask(makeRoutes(), "//nowhere").status == 404
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "x", "-1"])
+def test_noNumber(text: str) -> None:
+    """What cannot be reckoned with is no number."""
+    routes = Routes("one")
+
+    @routes.add("/wait")
+    def wait(request: Request, *, seconds: Annotated[float, Meta(ge=0)]) -> Response:
+        return Response(200)
+
+    assert ask(routes, f"/wait?seconds={text}").status == 400
+    assert ask(routes, "/wait?seconds=1.5").status == 200

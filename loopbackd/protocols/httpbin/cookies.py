@@ -18,9 +18,7 @@ _HIDDEN: Final = frozenset(
 )
 """Left out of what is shown, unless the query has C{show_env}: what hosting adds."""
 
-_PAIR: Final = re.compile(
-    r'[ \t]*([^=;]*?)[ \t]*(?:=[ \t]*("(?:[^\\"]|\\.)*"(?=[ \t]*(?:;|$))|[^;]*?)[ \t]*)?(?:;|$)'
-)
+_QUOTED: Final = re.compile(r'"((?:[^\\"]|\\.)*)"[ \t]*(?:;|\Z)', re.S)
 _ESCAPE: Final = re.compile(rb"\\([0-3][0-7]{2}|.)", re.S)
 _PLAIN: Final = re.compile(r"[\w!#$%&'()*+\-./:<=>?@\[\]^`{|}~]*", re.A)
 _TO_ESCAPE: Final = re.compile(rb'[\x00-\x1f",;\\\x7f-\xff]')
@@ -37,12 +35,16 @@ def parseCookies(value: str) -> dict[str, str]:
     found: dict[str, str] = {}
     at = 0
     while at < len(value):
-        match = _PAIR.match(value, at)
-        assert match is not None
-        at = match.end()
-        name, held = match[1], match[2] or ""
-        if len(held) > 1 and held[0] == held[-1] == '"':
-            held = _unescaped(held[1:-1])
+        end = value.find(";", at)
+        end = len(value) if end < 0 else end
+        name, _, held = value[at:end].partition("=")
+        name, held = name.strip(" \t"), held.strip(" \t")
+        at, start = end + 1, at
+        if held.startswith('"'):
+            # There can be semicolons in it.
+            quoted = _QUOTED.match(value, value.index('"', value.index("=", start)))
+            if quoted is not None:
+                held, at = _unescaped(quoted[1]), quoted.end()
         if name:
             found.setdefault(name, held)
     return found

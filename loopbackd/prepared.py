@@ -21,7 +21,7 @@ from loopbackd.tls.store import AuthorityStore, readAuthorities, stateDirectory
 from loopbackd.tls.terminator import Terminator
 
 if TYPE_CHECKING:
-    from loopbackd.protocols.httpbin.site import TestServiceFactory
+    from loopbackd.protocols.httpbin.site import HTTPServiceFactory
 
 
 def load(path: Path) -> tuple[Settings, dict[str, Prepared]]:
@@ -101,15 +101,15 @@ class Prepared:
         return endpoint.path or endpoint.text
 
     @property
-    def http(self) -> TestServiceFactory | None:
+    def http(self) -> HTTPServiceFactory | None:
         """The HTTP test service, where this is what HTTP gets here."""
-        from loopbackd.protocols.httpbin.site import TestServiceFactory
+        from loopbackd.protocols.httpbin.site import HTTPServiceFactory
 
         inner = (
             self.factory.wrappedFactory if isinstance(self.factory, TLSFactory) else self.factory
         )
         found = getattr(inner, "routes", {}).get("http", inner)
-        return found if isinstance(found, TestServiceFactory) else None
+        return found if isinstance(found, HTTPServiceFactory) else None
 
     def isSame(self, other: Prepared) -> bool:
         """Whether replacing one by the other would change nothing."""
@@ -172,9 +172,9 @@ def _configureHTTP(factory: IProtocolFactory, settings: ServiceSettings, directo
     @raise ProtocolError: something is wrong with them.
     """
     if settings.http is not None:
-        from loopbackd.protocols.httpbin.site import TestServiceFactory
+        from loopbackd.protocols.httpbin.site import HTTPServiceFactory
 
-        assert isinstance(factory, TestServiceFactory)
+        assert isinstance(factory, HTTPServiceFactory)
         try:
             factory.configure(settings.http, directory)
         except ValueError as error:

@@ -10,7 +10,7 @@ import msgspec
 from visiting import Answered, Visit, request
 
 from loopbackd.httpsettings import HTTPSettings
-from loopbackd.protocols.httpbin.site import TestServiceFactory
+from loopbackd.protocols.httpbin.site import HTTPServiceFactory
 from loopbackd.stubs.site import StubSite
 
 
@@ -27,7 +27,7 @@ class Stubbed:
     """
 
     def __init__(self, toml: str = "", directory: Path | None = None) -> None:
-        self.factory = TestServiceFactory()
+        self.factory = HTTPServiceFactory()
         self.factory.configure(settings(toml), directory or Path())
         self.visit = Visit(self.factory)
         self._methods: list[str] = []

@@ -40,7 +40,7 @@ def makeSite(go: GoLimits | None = None) -> Mounts:
     return site
 
 
-class TestServiceFactory(HTTPFactory):
+class HTTPServiceFactory(HTTPFactory):
     """
     Builds the connections of the test service.
 

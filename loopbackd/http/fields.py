@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 Pair = tuple[bytes, bytes]
 """A field line: name and value, without the colon and the white space around the value."""
@@ -16,6 +17,18 @@ TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 """What may stand in a field value (RFC 9110 section 5.5)."""
+
+
+_keys: dict[str, bytes] = {}
+_MOST_KEYS: Final = 1024
+
+
+def _key(name: str) -> bytes:
+    """What a name that is looked up is found by; remembered, since most are asked for again."""
+    key = name.lower().encode("latin-1")
+    if len(_keys) < _MOST_KEYS:
+        _keys[name] = key
+    return key
 
 
 class Fields:
@@ -63,7 +76,7 @@ class Fields:
 
     def get(self, name: str) -> str | None:
         """The value of a field, its lines joined with C{", "}; L{None} without one."""
-        value = self.combined.get(name.lower().encode("latin-1"))
+        value = self.combined.get(_keys.get(name) or _key(name))
         return None if value is None else value.decode("latin-1")
 
     def getAll(self, name: str) -> list[str]:

@@ -57,9 +57,10 @@ class RequestParser:
         """More of the stream."""
         if self._at == len(self._data):
             self._data = data
+            self._seen = 0
         else:
             self._data = self._data[self._at :] + data
-        self._seen = max(0, self._seen - self._at)
+            self._seen = max(0, self._seen - self._at)
         self._at = 0
 
     def head(self) -> Head | None:

@@ -103,7 +103,9 @@ class Receiving(Lifetime):
             self._collect(self._whole)
         elif self._pieces is not None:
             self._pieces.wake()
-        if len(self._parser) > _MOST_AHEAD and not self._isEnding:
+        # Where nothing is in its way, a request does not wait.
+        isWaiting = self._current is not None or self._isFull or self._later is not None
+        if isWaiting and len(self._parser) > _MOST_AHEAD and not self._isEnding:
             self._holdReading()
 
     def _advance(self) -> None:

@@ -200,7 +200,7 @@ class Routes:
                 f"{request.method[:20]} is not for this path; it takes {place.allowed}",
                 [("Allow", f"{place.allowed}, OPTIONS")],
             )
-        if self.unfitWord != 400:
+        if words and self.unfitWord != 400:
             _check(endpoint, words, self.unfitWord)
         return Found(endpoint, words)
 

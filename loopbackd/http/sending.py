@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import Any, Protocol
 
 from loopbackd.http.chunks import chunk
-from loopbackd.http.head import Head
 from loopbackd.http.messages import Request, Response
-from loopbackd.http.writing import fieldLines, hasNoBody, headOf
+from loopbackd.http.writing import connectionField, fieldLines, hasNoBody, headOf
 
 
 class Sender(Protocol):
@@ -16,8 +15,6 @@ class Sender(Protocol):
 
     transport: Any
     factory: Any
-
-    def connectionField(self, head: Head, keep: bool) -> bytes: ...
 
     async def drained(self) -> None: ...
 
@@ -42,7 +39,7 @@ async def stream(http: Sender, request: Request, answer: Response, keep: bool) -
     else:
         framing = b"Transfer-Encoding: chunked\r\n" if isChunked else b""
     framed = isChunked or answer.length is not None or bodiless
-    connection = http.connectionField(head, keep and framed)
+    connection = connectionField(head, keep and framed)
     transport.write(headOf(answer, http.factory.date(), framing, connection))
     if head.method == "HEAD" or bodiless:
         await _close(body)

@@ -31,13 +31,16 @@ from loopbackd.http.parsing import RequestParser
 from loopbackd.http.receiving import MOST_AT_ONCE, Receiving
 from loopbackd.http.routes import Found, plainly
 from loopbackd.http.sending import Hand, stream
-from loopbackd.http.writing import fieldLines, hasNoBody, headOf, statusLine
+from loopbackd.http.writing import fieldLines, headOf, statusLine, wholeAnswer
 from loopbackd.net.transport import switchProtocol
 
 _log = Logger()
 
 _WORTH_READING: Final = 1 << 18
 """Bytes of an unwanted body that are read away so that the connection can go on."""
+
+# Not written as a union, which would be made anew at each use.
+_ANSWERS: Final = (Response, ByHand, SwitchProtocols)
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -82,7 +85,7 @@ class HTTP(Receiving):
             answer = self._failed(request, error)
         except Exception:
             answer = self._broke(request)
-        if isinstance(answer, Response | ByHand | SwitchProtocols):
+        if isinstance(answer, _ANSWERS):
             self._answer(request, answer)
         else:
             self._working(self._waited(request, answer))
@@ -117,40 +120,23 @@ class HTTP(Receiving):
     def _answer(self, request: Request, answer: Answer) -> None:
         if self._hasEnded:
             return
-        if isinstance(answer, SwitchProtocols):
-            self._switch(answer)
-        elif isinstance(answer, ByHand):
-            self._working(self._written(answer))
-        else:
+        if isinstance(answer, Response):
             try:
                 self.factory.site.finish(request, answer)
-                if isinstance(answer.body, bytes):
-                    self._sendWhole(request, answer, answer.body)
-                    return
+                keep = self._mayGoOn(request.head, answer)
+                data = wholeAnswer(request.head, answer, self.factory.date(), keep)
             except Exception:
-                failed = self._broke(request)
-                self._sendWhole(request, failed, failed.body)  # type: ignore[arg-type]
-                return
-            self._working(self._streamed(request, answer))
-
-    def _sendWhole(self, request: Request, answer: Response, body: bytes) -> None:
-        head = request.head
-        if hasNoBody(answer.status):
-            framing, body = b"", b""
+                answer, keep = self._broke(request), False
+                data = wholeAnswer(request.head, answer, self.factory.date(), keep)
+            if data is None:
+                self._working(self._streamed(request, answer, keep))
+            else:
+                self.transport.write(data)
+                self._done(keep)
+        elif isinstance(answer, SwitchProtocols):
+            self._switch(answer)
         else:
-            framing = b"Content-Length: %d\r\n" % len(body)
-            if head.method == "HEAD":
-                body = b""
-        keep = self._mayGoOn(head, answer)
-        data = headOf(answer, self.factory.date(), framing, self.connectionField(head, keep))
-        self.transport.write(data + body if body else data)
-        self._done(keep)
-
-    def connectionField(self, head: Head, keep: bool) -> bytes:
-        """What an answer says about the connection (RFC 9112 section 9.3)."""
-        if not keep:
-            return b"Connection: close\r\n"
-        return b"" if head.minor else b"Connection: keep-alive\r\n"
+            self._working(self._written(answer))
 
     def _mayGoOn(self, head: Head, answer: Response) -> bool:
         """Whether the connection can be used after this answer."""
@@ -171,8 +157,7 @@ class HTTP(Receiving):
                 return False
         return not (self._sawEnd and not len(parser))
 
-    async def _streamed(self, request: Request, answer: Response) -> None:
-        keep = self._mayGoOn(request.head, answer)
+    async def _streamed(self, request: Request, answer: Response, keep: bool) -> None:
         framed = await stream(self, request, answer, keep)
         self._done(keep and framed)
 

@@ -7,6 +7,7 @@ from email.utils import formatdate
 from typing import Final
 
 from loopbackd.http.fields import encoded
+from loopbackd.http.head import Head
 from loopbackd.http.messages import FieldPairs, Response, reasonFor
 
 SERVER: Final = b"Server: loopbackd\r\n"
@@ -31,23 +32,30 @@ def statusLine(status: int, reason: str | None) -> bytes:
     return line
 
 
+_lines: dict[tuple[str | bytes, str | bytes], bytes] = {}
+_MOST_LINES: Final = 1024
+_LONGEST_LINE: Final = 128
+
+
 def fieldLines(fields: FieldPairs) -> bytes:
     """
     Fields, a line each.
 
     @raise ValueError: one of them has a line end, and would be more than one.
     """
-    text = ""
-    for name, value in fields:
-        if type(name) is not str:
-            name = name.decode("latin-1")  # type: ignore[union-attr]
-        if type(value) is not str:
-            value = value.decode("latin-1")  # type: ignore[union-attr]
-        text += f"{name}: {value}\r\n"
-    lines = encoded(text)
-    if lines.count(b"\n") != len(fields) or lines.count(b"\r") != len(fields) or b"\0" in lines:
-        raise ValueError(f"a field cannot have line ends: {fields!r}")
+    lines = b""
+    for field in fields:
+        lines += _lines.get(field) or _fieldLine(field)
     return lines
+
+
+def _fieldLine(field: tuple[str | bytes, str | bytes]) -> bytes:
+    line = b"%b: %b\r\n" % (encoded(field[0]), encoded(field[1]))
+    if line.count(b"\n") != 1 or line.count(b"\r") != 1 or b"\0" in line:
+        raise ValueError(f"a field cannot have line ends: {field!r}")
+    if len(line) <= _LONGEST_LINE and len(_lines) < _MOST_LINES:
+        _lines[field] = line
+    return line
 
 
 class DateLine:
@@ -97,3 +105,30 @@ def headOf(answer: Response, date: bytes, framing: bytes, connection: bytes) -> 
             b"\r\n",
         )
     )
+
+
+def connectionField(head: Head, keep: bool) -> bytes:
+    """What an answer says about the connection, if anything (RFC 9112 section 9.3)."""
+    if not keep:
+        return b"Connection: close\r\n"
+    return b"" if head.minor else b"Connection: keep-alive\r\n"
+
+
+def wholeAnswer(head: Head, answer: Response, date: bytes, keep: bool) -> bytes | None:
+    """
+    An answer that is there as a whole; L{None} where its body comes in pieces.
+
+    @param head: of the request.
+    @raise ValueError: see L{headOf}.
+    """
+    body = answer.body
+    if not isinstance(body, bytes):
+        return None
+    framing = b""
+    if hasNoBody(answer.status):
+        body = b""
+    else:
+        framing = b"Content-Length: %d\r\n" % len(body)
+        if head.method == "HEAD":
+            body = b""
+    return headOf(answer, date, framing, connectionField(head, keep)) + body

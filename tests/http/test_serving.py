@@ -553,3 +553,17 @@ def test_backpressure(pause: Callable[[Any], None]) -> None:
         assert visit.heard.count(b"hello") == 3000
         assert visit.transport.producerState == "producing"
     visit.end()
+
+
+def test_pipelinedWithoutEnd() -> None:
+    """Who sends requests faster than they are answered is not read any more after a while."""
+    visit = Visit(makeRoutes())
+    one = request("/hello")
+    many = one * (70_000 // len(one))
+    visit.say(many)
+    assert visit.transport.producerState == "paused"
+    for _ in range(100):
+        visit.clock.advance(0)
+    assert visit.transport.producerState == "producing"
+    assert visit.heard.count(b"hello") == many.count(one)
+    visit.end()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -122,9 +123,14 @@ def origin(request: Request) -> str:
     return request.fields.get("x-forwarded-for") or request.remoteHost
 
 
+_CLAIMS: Final = frozenset([b"x-forwarded-proto", b"x-forwarded-protocol", b"x-forwarded-ssl"])
+
+
 def scheme(request: Request) -> str:
     """C{https} or what a proxy's field says it was."""
     fields = request.fields
+    if _CLAIMS.isdisjoint(fields.combined):
+        return request.scheme
     for name in ("x-forwarded-proto", "x-forwarded-protocol"):
         claimed = fields.get(name)
         if claimed:
@@ -223,6 +229,7 @@ def basics(request: Request) -> dict[str, Any]:
     }
 
 
+@lru_cache(1024)
 def upper(status: int) -> str:
     """The reason phrase, which is in capitals here."""
     return (reasonFor(status) or "Unknown").upper()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from loopbackd.protocols.httpbin.breakages import BREAKAGES
 from loopbackd.protocols.httpbin.broken.breakage import Breakage
+from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES
 
 HEAD = """\
 # Broken HTTP

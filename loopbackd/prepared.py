@@ -21,7 +21,7 @@ from loopbackd.tls.store import AuthorityStore, readAuthorities, stateDirectory
 from loopbackd.tls.terminator import Terminator
 
 if TYPE_CHECKING:
-    from loopbackd.protocols.httpbin.site import HTTPServiceFactory
+    from loopbackd.protocols.httpbin.factory import HTTPServiceFactory
 
 
 def load(path: Path) -> tuple[Settings, dict[str, Prepared]]:
@@ -103,7 +103,7 @@ class Prepared:
     @property
     def http(self) -> HTTPServiceFactory | None:
         """The HTTP test service, where this is what HTTP gets here."""
-        from loopbackd.protocols.httpbin.site import HTTPServiceFactory
+        from loopbackd.protocols.httpbin.factory import HTTPServiceFactory
 
         inner = (
             self.factory.wrappedFactory if isinstance(self.factory, TLSFactory) else self.factory
@@ -172,7 +172,7 @@ def _configureHTTP(factory: IProtocolFactory, settings: ServiceSettings, directo
     @raise ProtocolError: something is wrong with them.
     """
     if settings.http is not None:
-        from loopbackd.protocols.httpbin.site import HTTPServiceFactory
+        from loopbackd.protocols.httpbin.factory import HTTPServiceFactory
 
         assert isinstance(factory, HTTPServiceFactory)
         try:

@@ -37,7 +37,7 @@ _BUILT_IN = {
     "qotd": ("classic", "QotdFactory", "a quote of the day, and closes (RFC 865)"),
     "daytime": ("classic", "DaytimeFactory", "date and time in words, and closes (RFC 867)"),
     "time": ("classic", "TimeFactory", "seconds since 1900 in four bytes, and closes (RFC 868)"),
-    "http": ("httpbin.site", "HTTPServiceFactory", "a test service for HTTP clients (RFC 9112)"),
+    "http": ("httpbin.factory", "HTTPServiceFactory", "a test service for HTTP clients (RFC 9112)"),
     "http2": ("http2", "HTTP2Factory", "tells HTTP/2 clients to use HTTP/1.1 (RFC 9113)"),
     "refuse": ("refuse", "RefuseFactory", "closes cleanly and says so in the log"),
 }

@@ -10,7 +10,7 @@ import msgspec
 from visiting import Answered, Visit, request
 
 from loopbackd.httpsettings import HTTPSettings
-from loopbackd.protocols.httpbin.site import HTTPServiceFactory
+from loopbackd.protocols.httpbin.factory import HTTPServiceFactory
 from loopbackd.stubs.site import StubSite
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loopbackd.protocols.httpbin.breakages import BREAKAGES
+from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES
 from stubs.stubbing import Stubbed
 
 

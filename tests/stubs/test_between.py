@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from visiting import Visit, request
 
-from loopbackd.protocols.httpbin.site import HTTPServiceFactory as Service
+from loopbackd.protocols.httpbin.factory import HTTPServiceFactory as Service
 from loopbackd.protocols.httpbin.site import makeSite
 from stubs.stubbing import Stubbed
 

@@ -23,7 +23,7 @@ from loopbackd.protocols.httpbin.digest import (
     missingFrom,
     parseCredentials,
 )
-from loopbackd.protocols.httpbin.shapes import User
+from loopbackd.protocols.httpbin.schemas import User
 from loopbackd.protocols.httpbin.statuses import answerStatus
 
 routes = Routes("authentication")

@@ -10,7 +10,7 @@ from loopbackd.http.messages import HTTPError, Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, JSON, answerTexts, arguments
 from loopbackd.protocols.httpbin.redirects import answerRedirect
-from loopbackd.protocols.httpbin.shapes import Cookies
+from loopbackd.protocols.httpbin.schemas import Cookies
 
 _HIDDEN: Final = frozenset(
     ["__utma", "__utmb", "__utmz", "_gauges_unique"]

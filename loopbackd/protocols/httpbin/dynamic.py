@@ -17,7 +17,7 @@ from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, SANDBOX, answerTexts
 from loopbackd.protocols.httpbin.forms import OCTETS
 from loopbackd.protocols.httpbin.redirects import answerRedirect
-from loopbackd.protocols.httpbin.shapes import UUID
+from loopbackd.protocols.httpbin.schemas import UUID
 
 _MOST_BYTES: Final = 100 << 10
 _MOST_LINKS: Final = 200

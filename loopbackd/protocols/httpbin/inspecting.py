@@ -27,7 +27,7 @@ from loopbackd.protocols.httpbin.forms import (
     parseJSON,
     shownBytes,
 )
-from loopbackd.protocols.httpbin.shapes import Anything, Asked, Headers, Origin, Sent, UserAgent
+from loopbackd.protocols.httpbin.schemas import Anything, Asked, Headers, Origin, Sent, UserAgent
 
 CONSUMES: Final = (JSON, URLENCODED, MULTIPART, "*/*")
 UNREADABLE: Final = {400: "the body is not what its Content-Type says", 413: "it is too long"}

@@ -3,24 +3,72 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import Final
 
-import msgspec
-
-from loopbackd.http.factory import HTTPFactory
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.routes import Routes
-from loopbackd.httpsettings import GoSettings, HTTPSettings
-from loopbackd.iloopbackd import Surroundings
-from loopbackd.protocols.httpbin.breakages import BREAKAGES
+from loopbackd.protocols.httpbin import (
+    auth,
+    caching,
+    cookies,
+    dynamic,
+    formats,
+    images,
+    inspecting,
+    ranges,
+    redirects,
+    statuses,
+    streaming,
+)
+from loopbackd.protocols.httpbin.broken import breaking
 from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
 from loopbackd.protocols.httpbin.go.limits import GoLimits
 from loopbackd.protocols.httpbin.go.table import makeGo
 from loopbackd.protocols.httpbin.index import addIndex
-from loopbackd.protocols.httpbin.own import addOwn
-from loopbackd.protocols.httpbin.root import addDialect
-from loopbackd.stubs.building import boundsOf, limitsOf, patienceOf, stubSite, wantsStubs
-from loopbackd.stubs.site import StubSite
+from loopbackd.protocols.httpbin.own import (
+    authority,
+    badredirects,
+    compressing,
+    connecting,
+    crossorigin,
+    eventstreams,
+    interim,
+    raw,
+    retrying,
+    websockets,
+)
+
+HTTPBIN: Final = (
+    inspecting.routes,
+    statuses.routes,
+    redirects.routes,
+    auth.routes,
+    cookies.routes,
+    caching.routes,
+    dynamic.routes,
+    streaming.routes,
+    ranges.routes,
+    formats.routes,
+    images.routes,
+)
+"""What httpbin has, in the order of the index."""
+
+
+def ownTables() -> tuple[Routes, ...]:
+    """What the peers do not have; some of it remembers who asked, so each site has its own."""
+    return (
+        raw.routes,
+        connecting.routes,
+        authority.routes,
+        compressing.routes,
+        crossorigin.routes,
+        badredirects.routes,
+        interim.routes,
+        retrying.makeRoutes(),
+        breaking.routes,
+        websockets.makeRoutes(),
+        eventstreams.routes,
+    )
 
 
 def makeSite(go: GoLimits | None = None) -> Mounts:
@@ -32,58 +80,9 @@ def makeSite(go: GoLimits | None = None) -> Mounts:
     root = Routes(
         "the HTTP test service", failed=failed, finish=finish, options=options, errorType=HTML
     )
-    addDialect(root)
-    addOwn(root)
+    for table in (*HTTPBIN, *ownTables()):
+        root.extend(table)
     site = Mounts(root)
     site.mount("/go", makeGo(go, environ=os.environ))
     addIndex(site)
     return site
-
-
-class HTTPServiceFactory(HTTPFactory):
-    """
-    Builds the connections of the test service.
-
-    @ivar stubbed: its stubs and its journal, once there are any.
-    """
-
-    stubbed: StubSite | None = None
-
-    def __init__(self) -> None:
-        super().__init__(makeSite())
-        self._asked, self._directory = HTTPSettings(), Path()
-
-    def configure(self, asked: HTTPSettings, directory: Path) -> None:
-        """
-        Do as the configuration says.
-
-        @param directory: what paths in it are relative to.
-        @raise ValueError: something is wrong with it; the message begins with the key.
-        """
-        self._asked, self._directory = asked, directory
-        self.limits = limitsOf(asked)
-        self.bounds = boundsOf(asked)
-        self.patience = patienceOf(asked)
-        if asked.go != GoSettings():
-            self.site = makeSite(GoLimits(**msgspec.structs.asdict(asked.go)))
-        if wantsStubs(asked):
-            self.stubs()
-
-    def stubs(self) -> StubSite:
-        """The stubs and the journal, to be changed while the service runs; made if need be."""
-        if self.stubbed is None:
-            found = stubSite(self.site, self._asked, self._directory, BREAKAGES)
-            found.stubs.workshop.reactor = getattr(self, "clock", None)
-            self.site = self.stubbed = found
-        return self.stubbed
-
-    def servedBy(self, surroundings: Surroundings) -> None:
-        """See L{IServedFactory}."""
-        super().servedBy(surroundings)
-        if self.stubbed is not None:
-            self.stubbed.stubs.workshop.reactor = surroundings.reactor
-
-    def stopFactory(self) -> None:
-        """No more connections will come."""
-        if self.stubbed is not None:
-            self.stubbed.stubs.workshop.close()

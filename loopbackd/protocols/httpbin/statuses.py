@@ -14,8 +14,8 @@ from typing import Final
 from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.http.writing import hasNoBody
+from loopbackd.protocols.httpbin.adjusting import adjusted
 from loopbackd.protocols.httpbin.dialect import HTML, JSON, METHODS, TEXT
-from loopbackd.protocols.httpbin.shaping import shape
 
 REALM: Final = "Fake Realm"
 BASIC: Final = f'Basic realm="{REALM}"'
@@ -194,4 +194,4 @@ def _answer(
     if not request.rawQuery:
         return answer
     headers = request.arguments("header")
-    return shape(answer, body=body, type=type, reason=reason, headers=headers)
+    return adjusted(answer, body=body, type=type, reason=reason, headers=headers)

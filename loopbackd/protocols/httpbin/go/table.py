@@ -24,7 +24,7 @@ from loopbackd.protocols.httpbin.go.limits import GoLimits
 from loopbackd.protocols.httpbin.go.redirects import addCookies, addRedirects
 from loopbackd.protocols.httpbin.go.slow import addSlow, addStreams
 from loopbackd.protocols.httpbin.go.statuses import addStatuses
-from loopbackd.protocols.httpbin.sockets import addPlainEcho
+from loopbackd.protocols.httpbin.own.websockets import addPlainEcho
 
 _PARTS: Final = (
     addMethods,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbackd.protocols.httpbin.breakages import BREAKAGES
+from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES
 from loopbackd.protocols.httpbin.broken.codings import compressed, zeros
 from loopbackd.protocols.httpbin.broken.right import BODY
 

@@ -17,7 +17,7 @@ _OURS: Final = frozenset({"content-length", "transfer-encoding", "connection", "
 _TYPE: Final = re.compile(r"[^/\s;]+/[^/\s;]+(\s*;.*)?")
 
 
-def shape(
+def adjusted(
     answer: Response,
     *,
     body: str | None = None,

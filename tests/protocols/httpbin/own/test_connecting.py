@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.connecting}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.connecting}."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.shaping}, by way of C{/status}."""
+"""Tests for L{loopbackd.protocols.httpbin.adjusting}, by way of C{/status}."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.sockets}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.websockets}."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from wsproto.extensions import PerMessageDeflate
 from wsproto.utilities import RemoteProtocolError
 
 from loopbackd.http.routes import Routes
+from loopbackd.protocols.httpbin.own.websockets import addPlainEcho, makeRoutes
 from loopbackd.protocols.httpbin.site import makeSite
-from loopbackd.protocols.httpbin.sockets import addPlainEcho, makeRoutes
 from loopbackd.websocket.badframes import BAD_FRAMES
 from loopbackd.websocket.badhandshakes import BAD_HANDSHAKES, BadHandshake
 

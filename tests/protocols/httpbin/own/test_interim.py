@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.hinting}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.interim}."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.trying}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.retrying}."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from visiting import Answered, Visit, ask, request
 
+from loopbackd.protocols.httpbin.own.retrying import Tries
 from loopbackd.protocols.httpbin.site import makeSite
-from loopbackd.protocols.httpbin.trying import Tries
 
 
 def again(visit: Visit, target: str) -> Answered:

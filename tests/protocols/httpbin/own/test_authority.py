@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.authority}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.authority}."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from loopbackd.http.messages import ByHand, HTTPError, Request, Response
 from loopbackd.http.routes import Routes
-from loopbackd.protocols.httpbin.breakages import BREAKAGES, byHand
 from loopbackd.protocols.httpbin.broken.breakage import Breakage
+from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES, byHand
 from loopbackd.protocols.httpbin.dialect import HTML, JSON, answerJSON
 
 routes = Routes("answers that are wrong on purpose")

@@ -1,5 +1,5 @@
 """
-Every way to be wrong, by name; what L{loopbackd.protocols.httpbin.breaking} serves.
+Every way to be wrong, by name; what L{loopbackd.protocols.httpbin.broken.breaking} serves.
 
 As a fault of other answers, a breakage is what C{byHand(name, request, {"bytes": 100})} returns.
 """

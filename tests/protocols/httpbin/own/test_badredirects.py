@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.wandering}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.badredirects}."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from programs import Program, run, urlOf
 from twisted.internet import reactor as realReactor
 from visiting import ask
 
+from loopbackd.protocols.httpbin.own.badredirects import routes
 from loopbackd.protocols.httpbin.site import makeSite
-from loopbackd.protocols.httpbin.wandering import routes
 from loopbackd.testing import serving
 
 reactor: Any = realReactor

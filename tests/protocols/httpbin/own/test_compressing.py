@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.compressing}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.compressing}."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_head() -> None:
 
 def test_notInstalled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a package is missing, its coding is not offered, and by name is 501."""
-    from loopbackd.protocols.httpbin import compressing
+    from loopbackd.protocols.httpbin.own import compressing
 
     monkeypatch.setattr(
         compressing, "lacks", lambda coding: "some-package" if coding in ("br", "zstd") else None

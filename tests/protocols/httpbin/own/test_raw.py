@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.raw}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.raw}."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from visiting import Answered, Visit, ask
 
 from loopbackd.http.factory import Bounds, HTTPFactory
-from loopbackd.protocols.httpbin.raw import dumped, shown
+from loopbackd.protocols.httpbin.own.raw import dumped, shown
 from loopbackd.protocols.httpbin.site import makeSite
 
 SITE = makeSite()

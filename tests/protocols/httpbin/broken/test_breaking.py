@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.breaking}."""
+"""Tests for L{loopbackd.protocols.httpbin.broken.breaking}."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from visiting import ask
 
-from loopbackd.protocols.httpbin.breakages import BREAKAGES
-from loopbackd.protocols.httpbin.breaking import plain
+from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES
+from loopbackd.protocols.httpbin.broken.breaking import plain
 from loopbackd.protocols.httpbin.site import makeSite
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def test_list() -> None:

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.eventstreams}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.eventstreams}."""
 
 from __future__ import annotations
 

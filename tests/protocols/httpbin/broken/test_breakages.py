@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.breakages}: each of them, in memory and on sockets."""
+"""Tests for L{loopbackd.protocols.httpbin.broken.breakages}: in memory and on sockets."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from twisted.internet import reactor as realReactor
 from twisted.internet.error import ConnectionLost
 from visiting import Visit, request
 
-from loopbackd.protocols.httpbin.breakages import BREAKAGES, drawn
 from loopbackd.protocols.httpbin.broken.breakage import Breakage, Verdict
+from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES, drawn
 from loopbackd.protocols.httpbin.broken.right import BODY, WHOLE
 from loopbackd.protocols.httpbin.site import makeSite
 from loopbackd.testing import PATIENCE, connect, serving

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.protocols.httpbin.crossing}."""
+"""Tests for L{loopbackd.protocols.httpbin.own.crossorigin}."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from crossings import BROWSER
 from visiting import Answered, ask
 
-from loopbackd.protocols.httpbin.crossing import POLICIES
+from loopbackd.protocols.httpbin.own.crossorigin import POLICIES
 from loopbackd.protocols.httpbin.site import makeSite
 
 SITE = makeSite()

@@ -1,0 +1,65 @@
+"""Connections of the test service, and what a configuration changes about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from loopbackd.http.factory import HTTPFactory
+from loopbackd.httpsettings import GoSettings, HTTPSettings
+from loopbackd.iloopbackd import Surroundings
+from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES
+from loopbackd.protocols.httpbin.go.limits import GoLimits
+from loopbackd.protocols.httpbin.site import makeSite
+from loopbackd.stubs.building import boundsOf, limitsOf, patienceOf, stubSite, wantsStubs
+from loopbackd.stubs.site import StubSite
+
+
+class HTTPServiceFactory(HTTPFactory):
+    """
+    Builds the connections of the test service.
+
+    @ivar stubbed: its stubs and its journal, once there are any.
+    """
+
+    stubbed: StubSite | None = None
+
+    def __init__(self) -> None:
+        super().__init__(makeSite())
+        self._asked, self._directory = HTTPSettings(), Path()
+
+    def configure(self, asked: HTTPSettings, directory: Path) -> None:
+        """
+        Do as the configuration says.
+
+        @param directory: what paths in it are relative to.
+        @raise ValueError: something is wrong with it; the message begins with the key.
+        """
+        self._asked, self._directory = asked, directory
+        self.limits = limitsOf(asked)
+        self.bounds = boundsOf(asked)
+        self.patience = patienceOf(asked)
+        if asked.go != GoSettings():
+            self.site = makeSite(GoLimits(**msgspec.structs.asdict(asked.go)))
+        if wantsStubs(asked):
+            self.stubs()
+
+    def stubs(self) -> StubSite:
+        """The stubs and the journal, to be changed while the service runs; made if need be."""
+        if self.stubbed is None:
+            found = stubSite(self.site, self._asked, self._directory, BREAKAGES)
+            found.stubs.workshop.reactor = getattr(self, "clock", None)
+            self.site = self.stubbed = found
+        return self.stubbed
+
+    def servedBy(self, surroundings: Surroundings) -> None:
+        """See L{IServedFactory}."""
+        super().servedBy(surroundings)
+        if self.stubbed is not None:
+            self.stubbed.stubs.workshop.reactor = surroundings.reactor
+
+    def stopFactory(self) -> None:
+        """No more connections will come."""
+        if self.stubbed is not None:
+            self.stubbed.stubs.workshop.close()

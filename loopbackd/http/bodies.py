@@ -7,7 +7,8 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from loopbackd.http.messages import HTTPError, Request
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request
 from loopbackd.http.parsing import RequestParser
 from loopbackd.http.routes import Found
 

@@ -14,7 +14,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from loopbackd.http.messages import Answer, HTTPError, Request
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Answer, Request
 
 Handler = Callable[..., Answer | Awaitable[Answer]]
 

@@ -14,7 +14,7 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 
 from loopbackd.connection import Connection, connectionOf
-from loopbackd.http.messages import HTTPError
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.patience import Pace
 from loopbackd.net.linger import LINGER, canHalfClose, hasUnreadInput
 from loopbackd.tls.store import AuthorityStore

@@ -10,25 +10,9 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.interfaces import IProtocol, IReactorTime
 
 from loopbackd.connection import Connection
-from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import FieldPairs, Fields
 from loopbackd.http.head import Head
 from loopbackd.tls.store import AuthorityStore
-
-__all__ = [
-    "Answer",
-    "Body",
-    "ByHand",
-    "FieldPairs",
-    "HTTPError",
-    "Request",
-    "Response",
-    "Surface",
-    "SwitchProtocols",
-    "Wire",
-    "parseQuery",
-    "reasonFor",
-]
 
 T = TypeVar("T")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loopbackd.http.messages import Answer, HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Answer, Request, Response
 from loopbackd.http.routes import Found, Routes
 
 

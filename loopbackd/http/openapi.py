@@ -16,8 +16,9 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from loopbackd.http.endpoints import Endpoint, Parameter, Takes, patternOf
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.events import EVENT_STREAM
-from loopbackd.http.messages import HTTPError, reasonFor
+from loopbackd.http.messages import reasonFor
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.routes import Routes
 

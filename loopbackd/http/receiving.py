@@ -15,9 +15,11 @@ from twisted.internet.threads import deferToThreadPool
 
 from loopbackd.http.bodies import Pieces, Whole
 from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs
 from loopbackd.http.head import Head
 from loopbackd.http.lifetime import Lifetime
-from loopbackd.http.messages import Answer, FieldPairs, HTTPError, Request, Response
+from loopbackd.http.messages import Answer, Request, Response
 from loopbackd.http.parsing import RequestParser
 from loopbackd.http.routes import Found
 from loopbackd.http.writing import CONTINUE, fieldLines, statusLine

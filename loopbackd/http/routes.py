@@ -24,9 +24,8 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from loopbackd.http.endpoints import Endpoint, Handler, Takes, parametersOf, patternOf
-from loopbackd.http.messages import Answer, HTTPError, Request, Response, reasonFor
-
-__all__ = ["Endpoint", "Found", "Routes", "Site", "Takes", "plainly"]
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Answer, Request, Response, reasonFor
 
 
 @dataclass(slots=True)

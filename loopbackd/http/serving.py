@@ -18,15 +18,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.connection import connectionOf
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.head import Head
-from loopbackd.http.messages import (
-    Answer,
-    ByHand,
-    HTTPError,
-    Request,
-    Response,
-    SwitchProtocols,
-)
+from loopbackd.http.messages import Answer, ByHand, Request, Response, SwitchProtocols
 from loopbackd.http.parsing import RequestParser
 from loopbackd.http.receiving import MOST_AT_ONCE, Receiving
 from loopbackd.http.routes import Found, plainly

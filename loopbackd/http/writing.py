@@ -6,9 +6,9 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Final
 
-from loopbackd.http.fields import encoded
+from loopbackd.http.fields import FieldPairs, encoded
 from loopbackd.http.head import Head
-from loopbackd.http.messages import FieldPairs, Response, reasonFor
+from loopbackd.http.messages import Response, reasonFor
 
 SERVER: Final = b"Server: loopbackd\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 from twisted.logger import Logger
 
-from loopbackd.http.fields import encoded, isField
-from loopbackd.http.messages import Answer, ByHand, FieldPairs, HTTPError, Request, Response, Wire
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs, encoded, isField
+from loopbackd.http.messages import Answer, ByHand, Request, Response, Wire
 from loopbackd.http.writing import hasNoBody
 from loopbackd.httpsettings import AnswerSettings, BrokenSettings, DribbleSettings
 from loopbackd.stubs.delays import delayOf

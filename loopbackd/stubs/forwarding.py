@@ -15,8 +15,9 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from loopbackd.http.fields import Fields, Pair
-from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs, Fields, Pair
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.writing import hasNoBody
 from loopbackd.stubs.bridges import Incoming, Outgoing
 from loopbackd.stubs.targets import Target

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Final
 
-from loopbackd.http.messages import HTTPError, Request
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request
 from loopbackd.stubs.targets import isLoopback, splitHost
 
 _OWN_SITES: Final = frozenset(["same-origin", "none"])

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import Pair
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.httpsettings import Conditions
 from loopbackd.stubs.curl import curlCommand

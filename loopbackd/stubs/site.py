@@ -8,14 +8,8 @@ from typing import Any, Final
 from twisted.logger import Logger
 
 from loopbackd.http.endpoints import Endpoint, Takes
-from loopbackd.http.messages import (
-    Answer,
-    ByHand,
-    HTTPError,
-    Request,
-    Response,
-    SwitchProtocols,
-)
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Answer, ByHand, Request, Response, SwitchProtocols
 from loopbackd.http.routes import Found, Routes, Site
 from loopbackd.stubs.asked import NOT_JSON, Asked
 from loopbackd.stubs.guarding import guard

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loopbackd.http.messages import HTTPError, Request, SwitchProtocols
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, SwitchProtocols
 from loopbackd.websocket.handshake import Refused, negotiate
 from loopbackd.websocket.inbound import SocketLimits
 from loopbackd.websocket.sockets import Application, WebSocket

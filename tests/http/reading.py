@@ -8,8 +8,8 @@ from typing import Any
 
 import h11
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.head import Limits
-from loopbackd.http.messages import HTTPError
 from loopbackd.http.parsing import RequestParser
 
 LIMITS = Limits()

@@ -8,7 +8,8 @@ import pytest
 from msgspec import Meta
 
 from loopbackd.http.endpoints import parametersOf, patternOf
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response
 
 
 def handler(

@@ -12,15 +12,9 @@ from visiting import Visit, request
 from zope.interface.verify import verifyObject
 
 from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.factory import Bounds, HTTPFactory
-from loopbackd.http.messages import (
-    ByHand,
-    HTTPError,
-    Request,
-    Response,
-    SwitchProtocols,
-    Wire,
-)
+from loopbackd.http.messages import ByHand, Request, Response, SwitchProtocols, Wire
 from loopbackd.http.patience import Patience
 from loopbackd.http.routes import Routes
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import VALUE, encoded, isField
-from loopbackd.http.messages import HTTPError, Response
+from loopbackd.http.messages import Response
 from loopbackd.http.writing import hasNoBody
 from loopbackd.protocols.httpbin.dialect import TEXT
 

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Final
 
 from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import isField
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.cookies import cookiesOf, makeCookie
 from loopbackd.protocols.httpbin.dialect import HTML, answerJSON

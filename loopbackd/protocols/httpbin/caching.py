@@ -9,8 +9,9 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import isField
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import (
     JSON,

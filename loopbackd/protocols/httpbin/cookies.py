@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import TOKEN as TOKEN_BYTES
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, JSON, answerTexts, arguments
 from loopbackd.protocols.httpbin.redirects import answerRedirect

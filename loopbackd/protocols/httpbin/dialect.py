@@ -14,7 +14,8 @@ from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
-from loopbackd.http.messages import HTTPError, Request, Response, reasonFor
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response, reasonFor
 
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"

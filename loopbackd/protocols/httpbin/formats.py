@@ -8,7 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, JSON, jsonText, origin, shownFields
 

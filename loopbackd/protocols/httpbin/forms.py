@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from loopbackd.http.messages import HTTPError, parseQuery
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import parseQuery
 from loopbackd.protocols.httpbin.multipart import (
     MultipartError,
     Part,

@@ -9,7 +9,8 @@ import msgspec
 from twisted.internet.address import UNIXAddress
 
 from loopbackd.http.documents import Document, packaged
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.openapi import describe
 from loopbackd.protocols.hello import shownAddress

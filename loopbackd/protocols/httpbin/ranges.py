@@ -6,7 +6,8 @@ import re
 from functools import partial
 from typing import Final
 
-from loopbackd.http.messages import FieldPairs, Request, Response
+from loopbackd.http.fields import FieldPairs
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import TEXT
 from loopbackd.protocols.httpbin.forms import OCTETS

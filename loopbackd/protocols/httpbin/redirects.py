@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from msgspec import Meta
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import isField
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, METHODS, ownURL
 

@@ -11,7 +11,9 @@ import random
 from functools import partial
 from typing import Final
 
-from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.http.writing import hasNoBody
 from loopbackd.protocols.httpbin.adjusting import adjusted

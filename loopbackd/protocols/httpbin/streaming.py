@@ -9,7 +9,8 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from loopbackd.http.endpoints import Takes
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import JSON, METHODS, answerTexts, basics
 from loopbackd.protocols.httpbin.forms import OCTETS

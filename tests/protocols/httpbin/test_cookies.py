@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from visiting import ask
 
-from loopbackd.http.messages import HTTPError
+from loopbackd.http.errors import HTTPError
 from loopbackd.protocols.httpbin.cookies import makeCookie, parseCookies
 from loopbackd.protocols.httpbin.site import makeSite
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbackd.http.messages import HTTPError
+from loopbackd.http.errors import HTTPError
 from loopbackd.protocols.httpbin.forms import File, parseForm, parseJSON, shownBytes
 
 MULTIPART = "multipart/form-data; boundary=xyz"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from visiting import Visit, ask, request
 
-from loopbackd.http.messages import HTTPError
+from loopbackd.http.errors import HTTPError
 from loopbackd.protocols.httpbin.site import makeSite
 from loopbackd.protocols.httpbin.statuses import answerStatus, choose, parseCodes
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from loopbackd.http.messages import ByHand, HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import ByHand, Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.broken.breakage import Breakage
 from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES, byHand

@@ -5,9 +5,11 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Final
 
-from loopbackd.http.fields import isField
-from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs, isField
+from loopbackd.http.messages import Request, Response
+from loopbackd.http.routes import Routes
 from loopbackd.http.validators import httpDate
 from loopbackd.protocols.httpbin.go import values
 from loopbackd.protocols.httpbin.go.contents import served

@@ -7,7 +7,8 @@ import json
 import re
 from typing import Any, Final
 
-from loopbackd.http.messages import HTTPError, parseQuery
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import parseQuery
 from loopbackd.protocols.httpbin.forms import MULTIPART, OCTETS, URLENCODED, parseForm
 from loopbackd.protocols.httpbin.go.dialect import listed
 

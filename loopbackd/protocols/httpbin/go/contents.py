@@ -6,7 +6,8 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from loopbackd.http.messages import Body, FieldPairs, Request, Response
+from loopbackd.http.fields import FieldPairs
+from loopbackd.http.messages import Body, Request, Response
 from loopbackd.http.ranges import Multipart, Part, parseRange
 from loopbackd.http.validators import httpDate, precondition, wantsPart
 from loopbackd.protocols.httpbin.go.dialect import TEXT

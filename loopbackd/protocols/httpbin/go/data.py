@@ -8,8 +8,9 @@ import uuid as uuids
 from collections.abc import Iterator
 from typing import Final
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import isField
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.go import values
 from loopbackd.protocols.httpbin.go.contents import served

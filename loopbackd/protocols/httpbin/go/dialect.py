@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response, reasonFor
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs
+from loopbackd.http.messages import Request, Response, reasonFor
 from loopbackd.http.routes import Found, Routes
 from loopbackd.protocols.httpbin.dialect import METHODS, authority, ownURL, scheme
 from loopbackd.protocols.httpbin.go.limits import GoLimits

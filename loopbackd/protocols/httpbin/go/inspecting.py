@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from loopbackd.http.chunks import LAST, chunk
-from loopbackd.http.messages import HTTPError, Request, Response
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response
+from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.cookies import cookiesOf
 from loopbackd.protocols.httpbin.go.bodies import shownBody
 from loopbackd.protocols.httpbin.go.dialect import (

@@ -6,8 +6,9 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import isField
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.cookies import firstOfEach, makeCookie
 from loopbackd.protocols.httpbin.go import values

@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.events import EVENT_STREAM, encodeEvent
-from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.fields import FieldPairs
+from loopbackd.http.messages import Request, Response
+from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.go import values
 from loopbackd.protocols.httpbin.go.dialect import (
     BAD,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from loopbackd.http.messages import ByHand, FieldPairs, Request, Response, Wire
+from loopbackd.http.fields import FieldPairs
+from loopbackd.http.messages import ByHand, Request, Response, Wire
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.go import values
 from loopbackd.protocols.httpbin.go.auth import BASIC

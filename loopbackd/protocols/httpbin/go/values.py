@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from loopbackd.http.messages import HTTPError
+from loopbackd.http.errors import HTTPError
 
 Integer = Annotated[str, Meta(extra_json_schema={"type": "integer"})]
 """A parameter that is read by L{integer}."""

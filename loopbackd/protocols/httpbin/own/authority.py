@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import JSON, Bare, jsonText
 from loopbackd.settings import SettingsError

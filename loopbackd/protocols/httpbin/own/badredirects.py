@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from loopbackd.http.messages import FieldPairs, Request, Response
+from loopbackd.http.fields import FieldPairs
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, METHODS
 

@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from loopbackd.http.codings import CODINGS, lacks
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.negotiation import IDENTITY, chooseCoding
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import JSON, jsonText, origin, shownFields

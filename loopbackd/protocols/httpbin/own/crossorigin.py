@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta
 
-from loopbackd.http.fields import isField
-from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs, isField
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, Bare, basics, textsAsJSON
 

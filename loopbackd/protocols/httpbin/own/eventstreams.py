@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from loopbackd.http.badevents import BAD_STREAMS, BadStream
 from loopbackd.http.events import EVENT_STREAM
-from loopbackd.http.messages import FieldPairs, Request, Response, Surface
+from loopbackd.http.fields import FieldPairs
+from loopbackd.http.messages import Request, Response, Surface
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import answerJSON
 

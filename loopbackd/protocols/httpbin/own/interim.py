@@ -6,8 +6,11 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from loopbackd.http.messages import FieldPairs, HTTPError, Request, Response
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs
+from loopbackd.http.messages import Request, Response
+from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import HTML, answerJSON
 
 Times = Annotated[int, Meta(ge=1, le=100)]

@@ -6,10 +6,12 @@ import base64
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
+from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import Fields
-from loopbackd.http.messages import HTTPError, Request, Response
+from loopbackd.http.messages import Request, Response
 from loopbackd.http.negotiation import chooseType
-from loopbackd.http.routes import Routes, Takes
+from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import JSON, TEXT, answerJSON
 
 Form = Literal["json", "text", "hex"]

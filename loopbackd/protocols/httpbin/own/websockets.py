@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
-from loopbackd.http.messages import HTTPError, Request, Response, SwitchProtocols
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response, SwitchProtocols
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import answerJSON
 from loopbackd.websocket.badframes import BAD_FRAMES, BadFrames

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from visiting import ask
 
 from go.tables import PREFIXED, SITE, asking, errorOf, get, small
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import isField
-from loopbackd.http.messages import HTTPError
 from loopbackd.protocols.httpbin.go.redirects import checkedAddress
 
 HOST = "http://127.0.0.1:62893"

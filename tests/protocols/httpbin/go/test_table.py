@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from visiting import Visit, ask, request
 
 from go.tables import PREFIXED, SITE, TEXT, get, small
+from loopbackd.http.endpoints import Endpoint
 from loopbackd.http.openapi import describe
-from loopbackd.http.routes import Endpoint
 from loopbackd.protocols.httpbin.site import makeSite
 
 ENDPOINTS = small().endpoints

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbackd.http.messages import HTTPError
+from loopbackd.http.errors import HTTPError
 from loopbackd.protocols.httpbin.go import values
 
 

@@ -25,7 +25,7 @@ _PARAMETER: Final = re.compile(
     rb"[ \t]*;[ \t]*(" + _TOKEN + rb")(?:[ \t]*=[ \t]*(?:(" + _TOKEN + rb')|"((?:[^"\\]|\\.)*)"))?'
 )
 _NAME: Final = re.compile(rb"[ \t]*(" + _TOKEN + rb")")
-_SEPARATOR: Final = re.compile(rb"[ \t]*(?:,|$)")
+_SEPARATOR: Final = re.compile(rb"[ \t]*(?:,|\Z)")
 _BITS: Final = re.compile(rb"8|9|1[0-5]")
 
 Offer = tuple[bytes, list[tuple[bytes, bytes | None]]]

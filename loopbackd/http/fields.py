@@ -20,19 +20,11 @@ VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
 _keys: dict[str, bytes] = {}
-<<<<<<< HEAD
 _MOST_KEYS: Final = 1024
 
 
 def _key(name: str) -> bytes:
     """What a name that is looked up is found by; remembered, since most are asked for again."""
-=======
-_MOST_KEYS = 4096
-
-
-def _keyOf(name: str) -> bytes:
-    """A name as L{Fields.combined} has it; those that are asked for are few, and asked often."""
->>>>>>> 70cc487 (Spend less on each request: no union of types built for a question, no table of one's own names)
     key = name.lower().encode("latin-1")
     if len(_keys) < _MOST_KEYS:
         _keys[name] = key
@@ -59,8 +51,9 @@ class Fields:
         for name, value in pairs:
             key = name.lower()
             if key in combined:
-                value = combined[key] + b", " + value
-            combined[key] = value
+                combined[key] += b", " + value
+            else:
+                combined[key] = value
 
     def __contains__(self, name: str) -> bool:
         return name.lower().encode("latin-1") in self.combined
@@ -83,11 +76,7 @@ class Fields:
 
     def get(self, name: str) -> str | None:
         """The value of a field, its lines joined with C{", "}; L{None} without one."""
-<<<<<<< HEAD
         value = self.combined.get(_keys.get(name) or _key(name))
-=======
-        value = self.combined.get(_keys.get(name) or _keyOf(name))
->>>>>>> 70cc487 (Spend less on each request: no union of types built for a question, no table of one's own names)
         return None if value is None else value.decode("latin-1")
 
     def getAll(self, name: str) -> list[str]:

@@ -162,7 +162,7 @@ def _locate(head: Head) -> None:
         if head.minor:
             raise HTTPError(400, "there is no Host field (RFC 9112 section 3.2)")
         host = b""
-    elif len(fields.pairs) != len(fields.combined) and len(fields.getAll("host")) > 1:
+    elif fields.hasRepeats and len(fields.getAll("host")) > 1:
         raise HTTPError(400, "there is more than one Host field")
     elif _HOST.fullmatch(host) is None:
         raise HTTPError(400, "Host is a name or an address, and perhaps a port")

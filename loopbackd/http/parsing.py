@@ -81,8 +81,7 @@ class RequestParser:
             if self._emptyLines > _MOST_EMPTY_LINES:
                 raise HTTPError(400, "there is nothing but empty lines")
         at = self._at
-        seen = self._seen - 3
-        end = data.find(b"\r\n\r\n", seen if seen > at else at)
+        end = data.find(b"\r\n\r\n", max(at, self._seen - 3))
         if end < 0:
             self._incomplete(data, at)
             return None

@@ -30,8 +30,6 @@ from loopbackd.net.transport import switchProtocol
 
 _log = Logger()
 
-_ANSWERS: Final = (Response, ByHand, SwitchProtocols)
-
 _WORTH_READING: Final = 1 << 18
 """Bytes of an unwanted body that are read away so that the connection can go on."""
 

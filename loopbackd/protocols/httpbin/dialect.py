@@ -48,7 +48,6 @@ _HIDDEN: Final = frozenset(
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _titles: dict[bytes, str] = {}
-_capitals: Final = {status: reasonFor(status).upper() for status in range(100, 600)}
 _MOST_TITLES: Final = 4096
 
 
@@ -130,7 +129,6 @@ _CLAIMS: Final = frozenset([b"x-forwarded-proto", b"x-forwarded-protocol", b"x-f
 
 def scheme(request: Request) -> str:
     """C{https} or what a proxy's field says it was."""
-<<<<<<< HEAD
     fields = request.fields
     if _CLAIMS.isdisjoint(fields.combined):
         return request.scheme
@@ -141,13 +139,6 @@ def scheme(request: Request) -> str:
     if fields.get("x-forwarded-ssl") == "on":
         return "https"
     return request.scheme
-=======
-    get = request.fields.get
-    claimed = get("x-forwarded-proto") or get("x-forwarded-protocol")
-    if claimed:
-        return claimed
-    return "https" if get("x-forwarded-ssl") == "on" else request.scheme
->>>>>>> 70cc487 (Spend less on each request: no union of types built for a question, no table of one's own names)
 
 
 def authority(request: Request) -> str:
@@ -242,7 +233,7 @@ def basics(request: Request) -> dict[str, Any]:
 @lru_cache(1024)
 def upper(status: int) -> str:
     """The reason phrase, which is in capitals here."""
-    return _capitals.get(status) or (reasonFor(status) or "Unknown").upper()
+    return (reasonFor(status) or "Unknown").upper()
 
 
 def failed(request: Request, error: HTTPError) -> Response:

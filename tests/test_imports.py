@@ -172,7 +172,6 @@ READING_ORDER = [
     "loopbackd.protocols.httpbin.broken.breakages",
     "loopbackd.protocols.httpbin.broken.breaking",
     "loopbackd.protocols.httpbin.go",
-    "loopbackd.protocols.httpbin.go.limits",
     "loopbackd.protocols.httpbin.go.values",
     "loopbackd.protocols.httpbin.go.dialect",
     "loopbackd.protocols.httpbin.go.bodies",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from importlib.resources import files
 
+from loopbackd.http.fields import FieldPairs
 from loopbackd.http.messages import Request, Response
+from loopbackd.http.validators import matchesWeakly
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -28,13 +30,12 @@ class Document:
 
     def answer(self, request: Request) -> Response:
         """The bytes, or that they are as they were."""
-        fields: list[tuple[str | bytes, str | bytes]] = [
+        fields: FieldPairs = [
             ("ETag", self.tag),
             ("Cache-Control", "no-cache"),
             ("X-Content-Type-Options", "nosniff"),
         ]
-        known = [one.removeprefix("W/") for one in request.fields.members("if-none-match")]
-        if self.tag in known or known == ["*"]:
+        if matchesWeakly(request.fields.get("if-none-match") or "", self.tag):
             return Response(304, fields=fields)
         return Response(200, self.body, self.type, fields)
 

@@ -103,7 +103,7 @@ class Endpoint:
     def summary(self) -> str:
         """What it is for, in one sentence."""
         said = (inspect.getdoc(self.handler) or "").partition("\n\n")[0].replace("\n", " ")
-        return re.sub(r"\b[CL]\{([^{}]*)\}", r"\1", said)
+        return withoutMarks(said)
 
     def call(self, request: Request, words: tuple[str, ...]) -> Answer | Awaitable[Answer]:
         """
@@ -132,6 +132,11 @@ def _argumentInAnyCase(request: Request, name: str) -> str | None:
         if key.lower() == name.lower():
             return value
     return None
+
+
+def withoutMarks(text: str) -> str:
+    """Text without the marks of our docstrings, C{C{}} and C{L{}}."""
+    return re.sub(r"\b[CL]\{([^{}]*)\}", r"\1", text)
 
 
 def patternOf(template: str) -> re.Pattern[str]:

@@ -36,11 +36,12 @@ class HTTPFactory(Factory):
     Builds the L{HTTP} connections of one site.
 
     @param site: answers the requests.
+    @ivar clock: the reactor, once the factory is served.
     @ivar authority: where the local authority is kept; L{None} where there is none.
     """
 
     noisy = False
-    clock: Any
+    clock: Any = None
     authority: AuthorityStore | None = None
 
     def __init__(

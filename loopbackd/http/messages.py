@@ -16,7 +16,10 @@ from loopbackd.tls.store import AuthorityStore
 
 T = TypeVar("T")
 
-Body = bytes | Iterable[bytes] | AsyncIterator[bytes]
+Drawn = Iterable[bytes] | AsyncIterator[bytes]
+"""A body that comes piece by piece, as it is taken."""
+
+Body = bytes | Drawn
 """Of an answer: all at once, or piece by piece as the client takes them."""
 
 

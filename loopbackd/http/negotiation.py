@@ -9,6 +9,7 @@ from typing import Final
 _WEIGHT: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.A)
 _WHAT: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z/]+", re.A)
 IDENTITY: Final = "identity"
+_PAGES: Final = frozenset(["text/html", "application/xhtml+xml"])
 
 
 def preferences(field: str) -> list[tuple[str, list[str], float]]:
@@ -105,3 +106,12 @@ def chooseType(field: str | None, offered: Sequence[str]) -> str | None:
                     best, most = type, max(weights)
                 break
     return best
+
+
+def wantsPage(field: str | None) -> bool:
+    """
+    Whether a client names HTML among what it accepts; programs that take anything do not.
+
+    @param field: C{Accept}.
+    """
+    return any(what in _PAGES and weight for what, _, weight in preferences(field or ""))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Protocol
 
 from loopbackd.http.chunks import chunk
-from loopbackd.http.messages import Request, Response
+from loopbackd.http.messages import Drawn, Request, Response
 from loopbackd.http.writing import connectionField, fieldLines, hasNoBody, headOf
 
 
@@ -42,17 +42,17 @@ async def stream(http: Sender, request: Request, answer: Response, keep: bool) -
     connection = connectionField(head, keep and framed)
     transport.write(headOf(answer, http.factory.date(), framing, connection))
     if head.method == "HEAD" or bodiless:
-        await _close(body)
+        await closeBody(body)
         return True
     sent = 0
     try:
-        async for piece in _pieces(body):
+        async for piece in piecesOf(body):
             if piece:
                 sent += len(piece)
                 transport.write(chunk(piece) if isChunked else piece)
                 await http.drained()
     finally:
-        await _close(body)
+        await closeBody(body)
     if answer.length is not None and sent != answer.length:
         raise ValueError(f"{answer!r} has {sent} bytes, and said {answer.length}")
     if isChunked:
@@ -61,7 +61,8 @@ async def stream(http: Sender, request: Request, answer: Response, keep: bool) -
     return framed
 
 
-async def _pieces(body: Iterable[bytes] | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def piecesOf(body: Drawn) -> AsyncIterator[bytes]:
+    """The pieces of a body, whichever way it makes them."""
     if isinstance(body, AsyncIterator):
         async for piece in body:
             yield piece
@@ -70,7 +71,7 @@ async def _pieces(body: Iterable[bytes] | AsyncIterator[bytes]) -> AsyncIterator
             yield piece
 
 
-async def _close(body: Iterable[bytes] | AsyncIterator[bytes]) -> None:
+async def closeBody(body: Drawn) -> None:
     """Have a generator run its last lines now, not when it is collected."""
     aclose, close = getattr(body, "aclose", None), getattr(body, "close", None)
     if aclose is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
 
 from loopbackd.http.fields import Pair, asPairs
-from loopbackd.http.messages import Body, Request, Response, reasonFor
+from loopbackd.http.messages import Body, Drawn, Request, Response, reasonFor
+from loopbackd.http.sending import closeBody, piecesOf
 from loopbackd.stubs.asked import Asked
 from loopbackd.stubs.matching import Matcher
 
@@ -221,24 +221,18 @@ class Journal:
         return self._watched(entry, answer.body, seconds)
 
     async def _watched(
-        self, entry: Entry, body: Any, seconds: Callable[[], float]
+        self,
+        entry: Entry,
+        body: Drawn,
+        seconds: Callable[[], float],
     ) -> AsyncIterator[bytes]:
         try:
-            if isinstance(body, AsyncIterator):
-                async for piece in body:
-                    self._keep(entry, entry.sent, piece)
-                    yield piece
-            else:
-                for piece in body:
-                    self._keep(entry, entry.sent, piece)
-                    yield piece
+            async for piece in piecesOf(body):
+                self._keep(entry, entry.sent, piece)
+                yield piece
         finally:
             entry.ended = seconds()
-            close, aclose = getattr(body, "close", None), getattr(body, "aclose", None)
-            if aclose is not None:
-                await aclose()
-            elif close is not None:
-                close()
+            await closeBody(body)
 
     def _keep(self, entry: Entry, kept: Kept, piece: bytes) -> None:
         size = kept.add(piece, self.bodyBytes)

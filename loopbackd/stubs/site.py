@@ -45,7 +45,8 @@ class StubSite:
 
     @param inner: the other site.
     @param own: the addresses below L{RESERVED}.
-    @param fallback: who answers where no stub does; L{None} for nobody.
+    @param fallback: who answers where no stub does: the other site (C{builtin}), nobody
+        (C{not_found}), or a target.
     """
 
     def __init__(

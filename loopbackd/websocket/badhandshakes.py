@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-Fields = list[tuple[str | bytes, str | bytes]]
+from loopbackd.http.fields import FieldPairs
+
+Change = Callable[[FieldPairs], FieldPairs]
+"""Makes the fields of such an answer of those of a right one."""
 
 
 @dataclass(frozen=True)
@@ -31,23 +34,23 @@ class BadHandshake:
     does: str
     rightly: str
     source: str
-    change: Callable[[Fields], Fields]
+    change: Change
     opens: bool = False
 
 
-def _without(name: bytes) -> Callable[[Fields], Fields]:
+def _without(name: bytes) -> Change:
     return lambda fields: [pair for pair in fields if pair[0] != name]
 
 
-def _with(name: bytes, value: bytes) -> Callable[[Fields], Fields]:
+def _with(name: bytes, value: bytes) -> Change:
     return lambda fields: [*_without(name)(fields), (name, value)]
 
 
-def _lowered(fields: Fields) -> Fields:
+def _lowered(fields: FieldPairs) -> FieldPairs:
     return [(name.lower(), value) for name, value in fields]
 
 
-def _wrong(name: str, does: str, source: str, change: Callable[[Fields], Fields]) -> BadHandshake:
+def _wrong(name: str, does: str, source: str, change: Change) -> BadHandshake:
     return BadHandshake(name, does, "fails the connection", source, change)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbackd.http.negotiation import chooseCoding, chooseType, preferences
+from loopbackd.http.negotiation import chooseCoding, chooseType, preferences, wantsPage
 
 OURS = ("zstd", "br", "gzip", "deflate")
 WORDS = st.sampled_from([*OURS, "identity", "*", "x-gzip", "snafu", "GZip"])
@@ -108,3 +108,18 @@ def test_theBestOfAll(field: str) -> None:
 def test_types(field: str | None, type: str | None) -> None:
     """The most specific range counts."""
     assert chooseType(field, ["application/json", "text/plain"]) == type
+
+
+@pytest.mark.parametrize(
+    ("accept", "wants"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", True),
+        ("application/json, Text/HTML;q=0.1", True),
+        ("text/html;q=0", False),
+        ("*/*", False),
+        (None, False),
+    ],
+)
+def test_a_page_is_for_who_names_it(accept: str | None, wants: bool) -> None:
+    """Who takes anything gets what programs get."""
+    assert wantsPage(accept) is wants

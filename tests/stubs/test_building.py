@@ -16,9 +16,8 @@ from loopbackd import httpsettings
 from loopbackd.http.factory import Bounds
 from loopbackd.http.head import Limits
 from loopbackd.http.patience import Patience
-from loopbackd.httpsettings import GoSettings, HTTPSettings
+from loopbackd.httpsettings import HTTPSettings
 from loopbackd.prepared import load
-from loopbackd.protocols.httpbin.go.limits import GoLimits
 from loopbackd.settings import SettingsError
 from loopbackd.stubs.building import boundsOf, limitsOf, patienceOf
 from stubs.stubbing import Stubbed
@@ -36,7 +35,6 @@ def test_defaultsAreTheStacks() -> None:
 
 def test_goLimits() -> None:
     """Are go-httpbin's, and those that are said."""
-    assert GoLimits(**msgspec.structs.asdict(GoSettings())) == GoLimits()
     assert Stubbed("[go]\nhostname = 'mine'").ask("/go/hostname").json == {"hostname": "mine"}
     assert Stubbed("[go]\nmax_duration = 1.0").ask("/go/delay/2").status == 400
 

@@ -15,6 +15,7 @@ from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import (
     JSON,
+    OURS,
     SANDBOX,
     answerTexts,
     arguments,
@@ -25,12 +26,6 @@ from loopbackd.protocols.httpbin.dialect import (
 from loopbackd.protocols.httpbin.statuses import answerStatus
 
 _TAG: Final = re.compile(r'[ \t]*(?:W/)?"?([^"]*)"?[ \t]*')
-_FRAMING: Final = frozenset(
-    [
-        *("connection", "content-length", "date", "keep-alive", "server", "trailer"),
-        *("transfer-encoding", "upgrade"),
-    ]
-)
 _HARMLESS: Final = ("text/plain", "application/json")
 _MOST_TURNS: Final = 10
 
@@ -117,7 +112,7 @@ def responseHeaders(request: Request) -> Response:
     for name, value in chosen:
         if not isField(name, value):
             raise HTTPError(400, f"{name[:60]!r}: {value[:60]!r} cannot be a header field")
-        if name.lower() in _FRAMING:
+        if name.lower() in OURS:
             raise HTTPError(400, f"{name} is the server's to say")
     types = [value for name, value in chosen if name.lower() == "content-type"]
     if not types:

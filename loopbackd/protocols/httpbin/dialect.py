@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 import msgspec
 
 from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs
 from loopbackd.http.messages import Request, Response, reasonFor
 
 JSON: Final = "application/json"
@@ -24,6 +25,14 @@ SANDBOX: Final = ("Content-Security-Policy", "sandbox")
 """For pages that a client wrote: no scripts of theirs run in our name."""
 METHODS: Final = ("GET", "POST", "PUT", "DELETE", "PATCH", "TRACE")
 """What routes take that take anything."""
+
+OURS: Final = frozenset(
+    [
+        *("connection", "content-length", "date", "keep-alive", "server", "trailer"),
+        *("transfer-encoding", "upgrade"),
+    ]
+)
+"""Fields in which an answer speaks of itself, which no client can choose; in lower case."""
 
 _HIDDEN: Final = frozenset(
     [
@@ -266,7 +275,7 @@ def finish(request: Request, answer: Response) -> None:
 
 def options(request: Request, allowed: str) -> Response:
     """The answer to OPTIONS: what may be asked, of whom."""
-    fields: list[tuple[str | bytes, str | bytes]] = [
+    fields: FieldPairs = [
         ("Allow", allowed),
         ("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, PATCH, OPTIONS"),
         ("Access-Control-Max-Age", "3600"),

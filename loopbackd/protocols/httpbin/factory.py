@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from loopbackd.http.factory import HTTPFactory
 from loopbackd.httpsettings import GoSettings, HTTPSettings
 from loopbackd.iloopbackd import Surroundings
 from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES
-from loopbackd.protocols.httpbin.go.limits import GoLimits
 from loopbackd.protocols.httpbin.site import makeSite
 from loopbackd.stubs.building import boundsOf, limitsOf, patienceOf, stubSite, wantsStubs
 from loopbackd.stubs.site import StubSite
@@ -41,7 +38,7 @@ class HTTPServiceFactory(HTTPFactory):
         self.bounds = boundsOf(asked)
         self.patience = patienceOf(asked)
         if asked.go != GoSettings():
-            self.site = makeSite(GoLimits(**msgspec.structs.asdict(asked.go)))
+            self.site = makeSite(asked.go)
         if wantsStubs(asked):
             self.stubs()
 
@@ -49,7 +46,7 @@ class HTTPServiceFactory(HTTPFactory):
         """The stubs and the journal, to be changed while the service runs; made if need be."""
         if self.stubbed is None:
             found = stubSite(self.site, self._asked, self._directory, BREAKAGES)
-            found.stubs.workshop.reactor = getattr(self, "clock", None)
+            found.stubs.workshop.reactor = self.clock
             self.site = self.stubbed = found
         return self.stubbed
 

@@ -10,8 +10,10 @@ from twisted.internet.address import UNIXAddress
 
 from loopbackd.http.documents import Document, packaged
 from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.mounts import Mounts
+from loopbackd.http.negotiation import wantsPage
 from loopbackd.http.openapi import describe
 from loopbackd.protocols.hello import shownAddress
 from loopbackd.protocols.httpbin.dialect import HTML, JSON
@@ -40,12 +42,12 @@ def addIndex(site: Mounts) -> None:
         """What this address is and has: a page for browsers, a text for everybody else."""
         parts = listed(site)
         where = shownAddress(request.on.transport.getHost())
-        fields: list[tuple[str | bytes, str | bytes]] = [
+        fields: FieldPairs = [
             ("Vary", "Accept"),
             ("Cache-Control", "no-cache"),
             ("X-Content-Type-Options", "nosniff"),
         ]
-        if not wantsHTML(request):
+        if not wantsPage(request.fields.get("accept")):
             text = asText(parts, f"Hello from {where}!", wayOf(request))
             return Response(200, text.encode(), TEXT, fields)
         fields += [
@@ -89,15 +91,6 @@ def addIndex(site: Mounts) -> None:
 
 def _size(site: Mounts) -> int:
     return sum(len(table.endpoints) for table in (site.root, *site.mounted.values()))
-
-
-def wantsHTML(request: Request) -> bool:
-    """Whether the client names HTML among what it accepts; programs that take anything do not."""
-    for member in request.fields.members("accept"):
-        type, *parameters = (part.strip().lower() for part in member.split(";"))
-        if type in ("text/html", "application/xhtml+xml"):
-            return not any(one in ("q=0", "q=0.0", "q=0.00", "q=0.000") for one in parameters)
-    return False
 
 
 def wayOf(request: Request) -> Way:

@@ -7,6 +7,7 @@ from typing import Final
 
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.routes import Routes
+from loopbackd.httpsettings import GoSettings
 from loopbackd.protocols.httpbin import (
     auth,
     caching,
@@ -22,7 +23,6 @@ from loopbackd.protocols.httpbin import (
 )
 from loopbackd.protocols.httpbin.broken import breaking
 from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
-from loopbackd.protocols.httpbin.go.limits import GoLimits
 from loopbackd.protocols.httpbin.go.table import makeGo
 from loopbackd.protocols.httpbin.index import addIndex
 from loopbackd.protocols.httpbin.own import (
@@ -71,11 +71,11 @@ def ownTables() -> tuple[Routes, ...]:
     )
 
 
-def makeSite(go: GoLimits | None = None) -> Mounts:
+def makeSite(go: GoSettings | None = None) -> Mounts:
     """
     The test service: httpbin's dialect at the root, others under their prefixes.
 
-    @param go: the limits of go-httpbin's.
+    @param go: what go-httpbin has flags for; its own values by default.
     """
     root = Routes(
         "the HTTP test service", failed=failed, finish=finish, options=options, errorType=HTML

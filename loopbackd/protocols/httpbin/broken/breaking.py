@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
+from loopbackd.http.endpoints import withoutMarks
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import ByHand, Request, Response
+from loopbackd.http.negotiation import wantsPage
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.broken.breakage import Breakage
 from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES, byHand
@@ -65,20 +66,15 @@ def described(one: Breakage) -> dict[str, Any]:
     return {
         "name": one.name,
         "group": one.group,
-        "does": plain(one.does),
+        "does": withoutMarks(one.does),
         "client": one.verdict.value,
-        "rightly": plain(one.rightly),
+        "rightly": withoutMarks(one.rightly),
         "source": one.source,
         "parameters": {
             name: {"default": span.default, "least": span.least, "most": span.most}
             for name, span in one.takes.items()
         },
     }
-
-
-def plain(text: str) -> str:
-    """Text without the marks of our docstrings."""
-    return re.sub(r"C\{([^}]*)\}", r"\1", text)
 
 
 @routes.add(
@@ -89,11 +85,10 @@ def plain(text: str) -> str:
 )
 def listed(request: Request) -> Response:
     """The ways to be wrong, and what a right client makes of each; a page for browsers."""
-    accepted = request.fields.get("accept") or ""
-    if "text/html" not in accepted:
-        answer = answerJSON({"breakages": [described(one) for one in BREAKAGES.values()]})
-    else:
+    if wantsPage(request.fields.get("accept")):
         answer = Response(200, page().encode(), HTML)
+    else:
+        answer = answerJSON({"breakages": [described(one) for one in BREAKAGES.values()]})
     answer.fields.append(("Vary", "Accept"))
     return answer
 
@@ -112,8 +107,8 @@ def page() -> str:
         query = f"?{parameters}" if parameters else ""
         rows.append(
             f"<tr><td><a href=/broken/{one.name}><code>{one.name}</code></a><code>{query}</code>"
-            f"<td>{escape(plain(one.does))}<td>{one.verdict.value}"
-            f"<td>{escape(plain(one.rightly))}<td>{escape(one.source)}\n"
+            f"<td>{escape(withoutMarks(one.does))}<td>{one.verdict.value}"
+            f"<td>{escape(withoutMarks(one.rightly))}<td>{escape(one.source)}\n"
         )
     return (
         "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<title>Broken on purpose</title>\n"

@@ -11,6 +11,7 @@ from loopbackd.http.fields import FieldPairs, isField
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.http.validators import httpDate
+from loopbackd.protocols.httpbin.dialect import OURS
 from loopbackd.protocols.httpbin.go import values
 from loopbackd.protocols.httpbin.go.contents import served
 from loopbackd.protocols.httpbin.go.dialect import (
@@ -26,16 +27,8 @@ from loopbackd.protocols.httpbin.go.dialect import (
 )
 from loopbackd.protocols.httpbin.go.inspecting import answerFull
 
-_OURS: Final = frozenset(
-    [
-        *("Connection", "Content-Length", "Date", "Keep-Alive", "Server", "Trailer"),
-        *("Transfer-Encoding", "Upgrade"),
-    ]
-)
-"""What the answer says of itself: it is shown, but cannot be chosen."""
-
-_NO_TRAILERS: Final = _OURS | frozenset(
-    ["Authorization", "Cache-Control", "Host", "Max-Forwards", "Set-Cookie", "Te"]
+_NO_TRAILERS: Final = OURS | frozenset(
+    ["authorization", "cache-control", "host", "max-forwards", "set-cookie", "te"]
 )
 _CONDITIONS: Final = {
     "If-Modified-Since": "any date: it has not been modified",
@@ -64,7 +57,8 @@ def addAnswers(routes: Routes, setting: Setting) -> None:
         fields: FieldPairs = []
         for name, every in shown.items():
             title = canonical(name.encode())
-            if title not in _OURS and title != "Content-Type":
+            # Those that are ours are shown all the same.
+            if title.lower() not in OURS and title != "Content-Type":
                 pairs = [(title, values.plainly(value)) for value in every]
                 fields += [pair for pair in pairs if isField(*pair)]
         if values.isDangerous(type) and not limits.allow_dangerous_responses:
@@ -87,7 +81,7 @@ def addAnswers(routes: Routes, setting: Setting) -> None:
         chosen: dict[str, str] = {}
         for name, value in request.query:
             title = canonical(name.encode())
-            if title in _NO_TRAILERS or title.startswith("Content-"):
+            if title.lower() in _NO_TRAILERS or title.startswith("Content-"):
                 raise HTTPError(400, f"forbidden trailer: {name[:60]}")
             plain = values.plainly(value)
             if not isField(title, plain):

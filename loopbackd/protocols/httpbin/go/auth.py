@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from loopbackd.http.errors import HTTPError
+from loopbackd.http.fields import FieldPairs
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.auth import parseBasic
@@ -28,7 +29,7 @@ BASIC: Final = 'Basic realm="Fake Realm"'
 _ALGORITHMS: Final = ("MD5", "SHA-256")
 
 
-def _told(isRight: bool, user: str, fields: list[tuple[str | bytes, str | bytes]]) -> Response:
+def _told(isRight: bool, user: str, fields: FieldPairs) -> Response:
     told = {"authenticated": isRight, "user": user, "authorized": isRight}
     return answerJSON(told, 200 if isRight else 401, fields)
 

@@ -17,8 +17,8 @@ from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import FieldPairs
 from loopbackd.http.messages import Request, Response, reasonFor
 from loopbackd.http.routes import Found, Routes
+from loopbackd.httpsettings import GoSettings
 from loopbackd.protocols.httpbin.dialect import METHODS, authority, ownURL, scheme
-from loopbackd.protocols.httpbin.go.limits import GoLimits
 
 JSON: Final = "application/json; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -52,7 +52,7 @@ class Setting:
     @ivar excluded: the names of fields that are not shown.
     """
 
-    limits: GoLimits
+    limits: GoSettings
     prefix: str
     environ: Mapping[str, str]
     rng: Random
@@ -103,6 +103,17 @@ class GoRoutes(Routes):
             return _preflight
         # A route for any method would take this one as well.
         return found if found.endpoint.template == "*" else _preflight
+
+
+def excluding(names: str) -> re.Pattern[str] | None:
+    """
+    What matches the names of fields that are not shown; L{None} if all are.
+
+    @param names: with commas between them; C{*} stands for anything.
+    """
+    patterns = [re.escape(name.strip()).replace(r"\*", ".*") for name in names.split(",")]
+    wanted = "|".join(pattern for pattern in patterns if pattern)
+    return re.compile(wanted, re.I) if wanted else None
 
 
 def canonical(name: bytes) -> str:

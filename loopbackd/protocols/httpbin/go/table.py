@@ -7,6 +7,7 @@ from random import Random, SystemRandom
 from typing import Final
 
 from loopbackd.http.routes import Routes
+from loopbackd.httpsettings import GoSettings
 from loopbackd.protocols.httpbin.go.answers import addAnswers, addCaching
 from loopbackd.protocols.httpbin.go.auth import addAuth
 from loopbackd.protocols.httpbin.go.data import addBytes, addData
@@ -14,13 +15,13 @@ from loopbackd.protocols.httpbin.go.dialect import (
     JSON,
     GoRoutes,
     Setting,
+    excluding,
     failed,
     finish,
     options,
 )
 from loopbackd.protocols.httpbin.go.formats import addEncodings, addFormats, addImages, addIndex
 from loopbackd.protocols.httpbin.go.inspecting import addInspection, addMethods
-from loopbackd.protocols.httpbin.go.limits import GoLimits
 from loopbackd.protocols.httpbin.go.redirects import addCookies, addRedirects
 from loopbackd.protocols.httpbin.go.slow import addSlow, addStreams
 from loopbackd.protocols.httpbin.go.statuses import addStatuses
@@ -47,7 +48,7 @@ _PARTS: Final = (
 
 
 def makeGo(
-    limits: GoLimits | None = None,
+    limits: GoSettings | None = None,
     *,
     prefix: str = "/go",
     environ: Mapping[str, str] | None = None,
@@ -60,7 +61,7 @@ def makeGo(
     @param environ: what C{/env} may show, those variables that begin with C{HTTPBIN_ENV_}.
     @param rng: where chance comes from if the client names no seed; the system's by default.
     """
-    limits = limits or GoLimits()
+    limits = limits or GoSettings()
     routes = GoRoutes(
         "go-httpbin's dialect",
         failed=failed,
@@ -70,7 +71,11 @@ def makeGo(
         errorType=JSON,
     )
     setting = Setting(
-        limits, prefix.rstrip("/"), environ or {}, rng or SystemRandom(), limits.excluded()
+        limits,
+        prefix.rstrip("/"),
+        environ or {},
+        rng or SystemRandom(),
+        excluding(limits.exclude_headers),
     )
     for add in _PARTS:
         add(routes, setting)

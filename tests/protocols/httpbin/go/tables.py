@@ -10,7 +10,7 @@ from visiting import Answered, ask
 
 from loopbackd.http.mounts import Mounts
 from loopbackd.http.routes import Routes
-from loopbackd.protocols.httpbin.go.limits import GoLimits
+from loopbackd.httpsettings import GoSettings
 from loopbackd.protocols.httpbin.go.table import makeGo
 
 MOST = 1024
@@ -31,7 +31,7 @@ ENVIRON = {"HOME": "/", "HTTPBIN_ENV_B": "2", "HTTPBIN_ENV_A": "1", "HTTPBIN_X":
 
 def small(prefix: str = "", **limits: Any) -> Routes:
     """The table by itself."""
-    chosen = GoLimits(**{**LIMITS, **limits})
+    chosen = GoSettings(**{**LIMITS, **limits})
     return makeGo(chosen, prefix=prefix, environ=ENVIRON, rng=Random(1))
 
 

@@ -161,8 +161,10 @@ class Visit:
 def request(
     target: str, method: str = "GET", fields: list[tuple[str, str]] | None = None, body: bytes = b""
 ) -> bytes:
-    """A request, as a client writes it."""
-    lines = [f"{method} {target} HTTP/1.1", "Host: 127.0.0.1:62893"]
+    """A request, as a client writes it; it has a C{Host} if the fields have none."""
+    lines = [f"{method} {target} HTTP/1.1"]
+    if all(name.lower() != "host" for name, _ in fields or []):
+        lines.append("Host: 127.0.0.1:62893")
     lines += [f"{name}: {value}" for name, value in fields or []]
     if body:
         lines.append(f"Content-Length: {len(body)}")

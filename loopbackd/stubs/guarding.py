@@ -1,4 +1,10 @@
-"""Who may see the journal: programs on this machine, and no page of the web."""
+"""
+Who may see what is not for everybody: programs on this machine, and no page of the web.
+
+A page has a browser ask anything here, and may have its own name lead here (DNS rebinding); it
+cannot have the browser say another C{Host} than that name, nor hide its origin (Fetch standard,
+sections 3.2 and 3.3.2).
+"""
 
 from __future__ import annotations
 
@@ -12,13 +18,53 @@ from loopbackd.stubs.targets import isLoopback, splitHost
 _OWN_SITES: Final = frozenset(["same-origin", "none"])
 
 
+def isForeignName(host: str) -> bool:
+    """
+    Whether a page could have had its own name, or none of its, lead here.
+
+    @param host: a host, with no port: an address is nobody's name, and C{test} nobody's on the
+        internet (RFC 6761 section 6.2).
+    """
+    if isLoopback(host) or host.lower().rstrip(".").endswith(".test"):
+        return False
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return True
+    return False
+
+
+def refuseForeignNames(request: Request) -> None:
+    """
+    Make sure that we were not found under the name of a page.
+
+    @raise HTTPError: 403; and why.
+    """
+    if request.host and isForeignName(splitHost(request.host)[0]):
+        raise HTTPError(403, "this is told at an address or a name of this machine: localhost")
+
+
+def refuseForeignPages(request: Request) -> None:
+    """
+    Make sure that it is no page of the web that asks: its origin is one of this machine.
+
+    @raise HTTPError: 403; and why.
+    """
+    origin = request.fields.get("origin")
+    if origin is None:
+        return
+    scheme, _, where = origin.partition("://")
+    host = splitHost(where)[0]
+    # An address can be anybody's, except where it is what we are called.
+    isOurs = host == splitHost(request.host)[0] and not isForeignName(host)
+    if scheme not in ("http", "https") or not (isLoopback(host) or isOurs):
+        raise HTTPError(403, f"this is not for pages of {origin[:100]}")
+
+
 def guard(request: Request) -> None:
     """
     Let in who comes from this machine, calls us by a name of this machine, and is no page of
     another site.
-
-    A page of the web can have a browser ask anything here; it cannot have it say another C{Host}
-    than the name it was found under, nor hide its origin (Fetch standard, sections 3.2 and 3.3.2).
 
     @raise HTTPError: 403; and why.
     """

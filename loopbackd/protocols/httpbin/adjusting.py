@@ -10,7 +10,7 @@ from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import VALUE, encoded, isField
 from loopbackd.http.messages import Response
 from loopbackd.http.writing import hasNoBody
-from loopbackd.protocols.httpbin.dialect import TEXT
+from loopbackd.protocols.httpbin.dialect import SANDBOX, TEXT, isHarmless
 
 MOST_FIELDS: Final = 100
 
@@ -28,6 +28,9 @@ def adjusted(
 ) -> Response:
     """
     Change an answer as the client wants it; what it does not speak of stays.
+
+    A page that the client wrote gets L{SANDBOX}: its scripts could read here what the page of
+    another origin that had a browser ask for it must not see.
 
     @param headers: lines like C{Name: value}; one takes the place of what the answer has by that
         name, and the same name again is added.
@@ -54,6 +57,8 @@ def adjusted(
     chosen = {name.lower() for name, _ in pairs}
     kept = [pair for pair in answer.fields if _name(pair[0]) not in chosen]
     answer.fields = [*kept, *pairs]
+    if not isHarmless(value for name, value in pairs if name.lower() == "content-type"):
+        answer.fields.append(SANDBOX)
     return answer
 
 

@@ -21,12 +21,12 @@ from loopbackd.protocols.httpbin.dialect import (
     arguments,
     basics,
     flattened,
+    isHarmless,
     jsonText,
 )
 from loopbackd.protocols.httpbin.statuses import answerStatus
 
 _TAG: Final = re.compile(r'[ \t]*(?:W/)?"?([^"]*)"?[ \t]*')
-_HARMLESS: Final = ("text/plain", "application/json")
 _MOST_TURNS: Final = 10
 
 routes = Routes("caching")
@@ -117,7 +117,7 @@ def responseHeaders(request: Request) -> Response:
     types = [value for name, value in chosen if name.lower() == "content-type"]
     if not types:
         chosen = [("Content-Type", JSON), *chosen]
-    elif not types[0].lower().startswith(_HARMLESS):
+    elif not isHarmless(types):
         chosen = [SANDBOX, *chosen]
     return Response(200, _shownWithLength(chosen), None, [*chosen])
 

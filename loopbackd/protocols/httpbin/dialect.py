@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
@@ -33,6 +34,8 @@ OURS: Final = frozenset(
     ]
 )
 """Fields in which an answer speaks of itself, which no client can choose; in lower case."""
+
+_HARMLESS: Final = frozenset(["text/plain", "application/json", "application/octet-stream"])
 
 _HIDDEN: Final = frozenset(
     [
@@ -254,6 +257,20 @@ def failed(request: Request, error: HTTPError) -> Response:
         f"<h1>{reasonFor(error.status) or 'Unknown'}</h1>\n<p>{detail}</p>\n"
     )
     return Response(error.status, page.encode(), HTML, fields=[*error.fields])
+
+
+def isHarmless(types: Iterable[str]) -> bool:
+    """
+    Whether no browser runs what comes with these values of C{Content-Type}.
+
+    Of several, in one field or in many, a browser takes the last it knows (Fetch standard, "extract
+    a MIME type"), so all of them count, also what looks quoted.
+    """
+    return all(
+        part.partition(";")[0].strip(" \t").lower() in _HARMLESS
+        for value in types
+        for part in value.split(",")
+    )
 
 
 class Bare(Response):

@@ -96,3 +96,27 @@ def test_neverBroken(body: str, reason: str, header: str) -> None:
     assert first.status in (200, 400)
     assert second.status == 201
     visit.end()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "type=text/html",
+        "header=Content-Type:image/svg%2Bxml",
+        "header=Content-Type:text/plain&header=Content-Type:text/html",
+        "type=text/plain;x,text/html",
+        "type=text/html&header=Content-Security-Policy:x",
+    ],
+)
+def test_a_page_of_the_clients(query: str) -> None:
+    """A page that whoever made the address wrote runs no scripts in our name."""
+    answer = ask(SITE, f"/status/200?body=%3Cscript%3E&{query}")
+    policies = [value for name, value in answer.fields if name == "Content-Security-Policy"]
+    assert policies[-1] == "sandbox"
+
+
+@pytest.mark.parametrize("type", ["text/plain", "application/json;charset=utf-8"])
+def test_what_is_no_page(type: str) -> None:
+    """Where no browser would run anything, nothing is added."""
+    answer = ask(SITE, f"/status/200?body=1&type={type}")
+    assert answer.get("Content-Security-Policy") is None

@@ -98,6 +98,20 @@ def test_ownType() -> None:
     assert answer.get("Content-Security-Policy") is None
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Content-Type=text/plain&Content-Type=text/html",
+        "Content-Type=text/plain,text/html",
+        "Content-Type=application/json;x=1,text/html",
+    ],
+)
+def test_several_types(query: str) -> None:
+    """A browser takes the last, so no script of whoever chose them runs."""
+    answer = ask(makeSite(), f"/response-headers?{query}&x=%3Cscript%3E")
+    assert answer.get("Content-Security-Policy") == "sandbox"
+
+
 @pytest.mark.parametrize("query", ["a=b%0d%0ac:d", "a%20b=c", "=x", "Content-Length=5", "date=x"])
 def test_noField(query: str) -> None:
     """What would be no field, or change where the answer ends, is refused."""

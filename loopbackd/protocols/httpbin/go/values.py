@@ -193,9 +193,14 @@ _SAFE: Final = frozenset(
 
 
 def isDangerous(type: str) -> bool:
-    """Whether a browser might run what comes with that media type."""
+    """
+    Whether a browser might run what comes with that media type.
+
+    Behind a comma could be another one, which a browser would take (Fetch standard, "extract a MIME
+    type").
+    """
     found = _MEDIA_TYPE.fullmatch(type)
-    return found is None or found[1].lower() not in _SAFE
+    return found is None or "," in type or found[1].lower() not in _SAFE
 
 
 def plainly(value: str) -> str:

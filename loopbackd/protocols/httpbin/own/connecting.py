@@ -14,14 +14,19 @@ from loopbackd.peer.process import findProcess, processOf, userName
 from loopbackd.peer.tcpinfo import tcpInfoOf
 from loopbackd.protocols.hello import shownAddress
 from loopbackd.protocols.httpbin.dialect import JSON, TEXT, Bare, jsonText
+from loopbackd.stubs.guarding import refuseForeignNames
 from loopbackd.tls.facts import factsOf
 
 routes = Routes("connections")
 
 
-@routes.add("/connection", group="connection", example="/connection")
+_ELSEWHERE = {403: "Host is not a name of this machine, but could be that of a page of the web"}
+
+
+@routes.add("/connection", group="connection", example="/connection", answers=_ELSEWHERE)
 async def connection(request: Request) -> Response:
     """The connection: its number, requests so far, the process at the other end, facts of TCP."""
+    refuseForeignNames(request)
     on = request.on
     shown: dict[str, Any] = {
         "local": shownAddress(on.transport.getHost()),
@@ -84,9 +89,10 @@ def _process(who: PeerIdentity) -> dict[str, Any]:
     return {"pid": found.pid, "command": found.command}
 
 
-@routes.add("/tls", group="connection", example="/tls")
+@routes.add("/tls", group="connection", example="/tls", answers=_ELSEWHERE)
 def tls(request: Request) -> Response:
     """The connection's TLS: version, cipher, names, and the client's certificate if it has one."""
+    refuseForeignNames(request)
     facts = factsOf(request.on.transport)
     if facts is None:
         hint = "this connection is not encrypted; where the service is auto, ask https on this port"

@@ -10,6 +10,7 @@ from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response, SwitchProtocols
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import answerJSON
+from loopbackd.stubs.guarding import refuseForeignPages
 from loopbackd.websocket.badframes import BAD_FRAMES, BadFrames
 from loopbackd.websocket.badhandshakes import BAD_HANDSHAKES, BadHandshake
 from loopbackd.websocket.chat import Rooms
@@ -117,14 +118,22 @@ def makeRoutes() -> Routes:
         )
 
     @routes.add(
-        "/ws", group=_WEBSOCKET, example="/ws?name=me", usual=101, answers=_OPENS, produces=[]
+        "/ws",
+        group=_WEBSOCKET,
+        example="/ws?name=me",
+        usual=101,
+        answers=_OPENS | {403: "a page of another machine's asks"},
+        produces=[],
+        reads={"Origin": "the page that asks; it must be this machine's"},
     )
     def chat(request: Request, *, room: Name = "lobby", name: Name = "guest") -> SwitchProtocols:
         """
         A room where all clients hear each other: send text, hear JSON.
 
-        A client that does not read what others say is closed with 1013.
+        A client that does not read what others say is closed with 1013.  What is said is for those
+        on this machine: a page of the web cannot come in, as the field Origin tells.
         """
+        refuseForeignPages(request)
         return openSocket(request, lambda socket: rooms.chat(socket, room, name), limits=_CHAT)
 
     @routes.add(

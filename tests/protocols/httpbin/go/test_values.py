@@ -154,6 +154,8 @@ def test_what_are_no_weights(text: str) -> None:
         ("text/html", True),
         ("image/svg+xml", True),
         ("text/plain, text/html", True),
+        ("text/plain;x, text/html", True),
+        ('text/plain;x="a, text/html', True),
         ("text/plain;charset=x\n", True),
         ("", True),
         ("json", True),

@@ -107,3 +107,22 @@ def test_withoutThreads() -> None:
     )
     assert found == [3, 1, True]
     visit.end()
+
+
+@pytest.mark.parametrize("target", ["/connection", "/tls"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("page.example:62893", 403),
+        ("127.0.0.1.page.example", 403),
+        ("localhost:62893", 200),
+        ("app.localhost", 200),
+        ("app.test", 200),
+        ("127.0.0.1:62893", 200),
+        ("[::1]:62893", 200),
+        ("192.0.2.1", 200),
+    ],
+)
+def test_not_under_the_name_of_a_page(target: str, host: str, status: int) -> None:
+    """Nor does a page whose own name was made to lead here."""
+    assert ask(makeSite(), target, fields=[("Host", host)]).status == status

@@ -283,3 +283,35 @@ def test_bad_handshakes(bad: BadHandshake) -> None:
     else:
         assert opened == bad.opens, problems
     visit.transport.protocol.connectionLost()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://page.example", 403),
+        ("http://page.example:62893", 403),
+        ("https://localhost.page.example", 403),
+        ("null", 403),
+        ("file://", 403),
+        ("chrome-extension://localhost", 403),
+        ("http://192.0.2.1", 403),
+        ("http://localhost:3000", 101),
+        ("https://app.localhost", 101),
+        ("http://127.0.0.1:62893", 101),
+        ("http://[::1]:3000", 101),
+    ],
+)
+def test_no_page_of_the_web_is_in_the_room(origin: str, status: int) -> None:
+    """What is said there is for those on this machine, whatever page a browser has open."""
+    host = ("Host", origin.partition("://")[2] if "page" in origin else "127.0.0.1:62893")
+    visit = Visit(makeSite())
+    visit.say(request("/ws?name=page", fields=[*UPGRADE, ("Origin", origin), host]))
+    assert visit.heard.startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_at_an_address_of_the_network() -> None:
+    """A page that is found under the same address is one of ours."""
+    visit = Visit(makeSite())
+    fields = [*UPGRADE, ("Origin", "http://192.0.2.1:62893"), ("Host", "192.0.2.1:62893")]
+    visit.say(request("/ws", fields=fields))
+    assert visit.heard.startswith(b"HTTP/1.1 101 ")

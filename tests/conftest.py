@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import shutil
 import sys
@@ -118,6 +119,19 @@ def program(missing: Callable[[str], Any]) -> Callable[..., str]:
             if path is not None:
                 return path
         return missing(f"{' or '.join(names)} is not installed")
+
+    return find
+
+
+@pytest.fixture
+def module(missing: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A module that the test needs; a missing one skips it, and fails it where CI=true."""
+
+    def find(name: str) -> Any:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            return missing(f"{name} is not installed")
 
     return find
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from programs import HOST, Served
@@ -46,19 +44,6 @@ def _greetOverTLS(port: int) -> None:
         context.wrap_socket(stream, server_hostname=HOST),
     ):
         pass
-
-
-@pytest.fixture
-def module(missing: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A Python client; a missing one skips the test, and fails it where CI=true."""
-
-    def find(name: str) -> Any:
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            return missing(f"{name} is not installed")
-
-    return find
 
 
 @pytest.fixture

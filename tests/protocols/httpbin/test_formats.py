@@ -6,7 +6,9 @@ import gzip
 import io
 import json
 import zlib
+from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -70,9 +72,9 @@ def test_form() -> None:
     }
 
 
-def test_encodings() -> None:
+def test_encodings(module: Callable[[str], Any]) -> None:
     """Encoded whether the client accepts it or not."""
-    brotli = pytest.importorskip("brotli")
+    brotli = module("brotli")
     decoders = {
         "gzip": ("gzipped", "gzip", gzip.decompress),
         "deflate": ("deflated", "deflate", zlib.decompress),
@@ -110,9 +112,9 @@ def test_noImage() -> None:
     assert "image/webp" in answer.json["accept"]
 
 
-def test_pictures() -> None:
+def test_pictures(module: Callable[[str], Any]) -> None:
     """Each can be read, and is what it says."""
-    Image = pytest.importorskip("PIL.Image")
+    Image = module("PIL.Image")
     for format in ("png", "jpeg", "webp"):
         answer = ask(makeSite(), f"/image/{format}")
         assert answer.get("Content-Type") == f"image/{format}"

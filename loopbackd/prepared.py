@@ -103,12 +103,14 @@ class Prepared:
     @property
     def http(self) -> HTTPServiceFactory | None:
         """The HTTP test service, where this is what HTTP gets here."""
+        from loopbackd.protocols.auto import AutoFactory
         from loopbackd.protocols.httpbin.factory import HTTPServiceFactory
 
-        inner = (
-            self.factory.wrappedFactory if isinstance(self.factory, TLSFactory) else self.factory
-        )
-        found = getattr(inner, "routes", {}).get("http", inner)
+        found: object = self.factory
+        if isinstance(found, TLSFactory):
+            found = found.wrappedFactory
+        if isinstance(found, AutoFactory):
+            found = found.routes.get("http")
         return found if isinstance(found, HTTPServiceFactory) else None
 
     def isSame(self, other: Prepared) -> bool:

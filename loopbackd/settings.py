@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from loopbackd.explaining import explain
 from loopbackd.httpsettings import (
     AnswerSettings,
     BodyWanted,
@@ -205,7 +205,7 @@ def convert(asked: dict[str, Any], source: str) -> Settings:
     try:
         settings = msgspec.convert(asked, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(_explain(str(error), asked, source)) from None
+        raise SettingsError(explain(str(error), asked, source, Settings, _kindAt)) from None
     return _check(settings, source)
 
 
@@ -266,33 +266,6 @@ def freeName(protocol: str, taken: set[Any]) -> str:
     return name
 
 
-_PATH = re.compile(r"\.?([A-Za-z_][\w-]*)|\[(\d+|\.\.\.)\]")
-_WORDS = {
-    "`str` matching regex '^[A-Za-z0-9._-]+$'": "letters, digits, '.', '_' and '-' only",
-    "`float`": "a number",
-    "`object | null`": "a table",
-    "`int | str`": "a uid or a user name",
-    "`int`": "a whole number",
-    "`str | object`": "the name of a protocol or a table",
-    "`str`": "a text",
-    "`bool`": "true or false",
-    "`array`": "a list",
-    "`object`": "a table",
-    "`bool | int | str | object | array`": "a text, whole number, true, false, table or list",
-    "`float | object`": "a number or a table",
-    "`str | object | null`": "a text or a table",
-    "`float | null`": "a number",
-    "`object | array`": "a table or a list",
-    "`str | array`": "a text or a list",
-    "`int | null`": "a whole number",
-    "`str | null`": "a text",
-    "`date`": "a date",
-    "`datetime`": "a date and time",
-    "`time`": "a time of day",
-}
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`")
-_LONGEST_VALUE = 100
 _TABLES = {
     "service": ServiceSettings,
     "routes": Routes,
@@ -312,54 +285,8 @@ _TABLES = {
     "form": Text,
     "broken": BrokenSettings,
 }
-_NUMBERED = frozenset(["stub", "answer"])
+"""What each table of a configuration is made into, by its key."""
 
 
-def _explain(message: str, asked: dict[str, Any], source: str) -> str:
-    """A validation error in the operator's words."""
-    what, _, where = message.partition(" - at `$")
-    steps = _PATH.findall(where.rstrip("`"))
-    value: Any = asked
-    kind: Any = Settings
-    place = []
-    isInside = False
-    for key, index in steps:
-        if key:
-            value = value.get(key) if isinstance(value, dict) else None
-            place.append(key)
-            kind = Route if kind is Routes else _TABLES.get(key, kind)
-        elif index.isdigit() and isinstance(value, (list, tuple)):
-            value = value[int(index)]
-            if isinstance(value, dict) and "name" in value:
-                place[-1] = f"{place[-1]} {_short(value['name'])}"
-            elif place[-1] in _NUMBERED:
-                place[-1] = f"{place[-1]} {int(index) + 1}"
-        else:
-            isInside = True
-    prefix = ": ".join([source, *place])
-    unknown = _UNKNOWN.match(what)
-    if unknown:
-        return f"{prefix}: {_unknownKey(unknown[1], kind)}"
-    missing = _MISSING.match(what)
-    if missing:
-        return f"{prefix}: the key {missing[1]!r} is missing; write {missing[1]} = ..."
-    if place == ["service"] and isinstance(value, dict):
-        return f"{prefix}: there can be more than one; write [[service]] instead of [service]"
-    wanted = what[:1].lower() + what[1:]
-    for word, meaning in _WORDS.items():
-        wanted = wanted.replace(word, meaning)
-    if value is None or (isinstance(value, dict) and not isInside):
-        return f"{prefix}: {wanted}"
-    return f"{prefix} = {_short(value)}: {wanted}"
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
-
-
-def _unknownKey(key: str, kind: Any) -> str:
-    known = [field.encode_name for field in msgspec.structs.fields(kind)]
-    near = difflib.get_close_matches(key, known, 1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-    return f"unknown key {_short(key)}; {remedy}"
+def _kindAt(kind: Any, key: str) -> Any:
+    return Route if kind is Routes else _TABLES.get(key, kind)

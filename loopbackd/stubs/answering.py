@@ -13,17 +13,17 @@ from typing import Any, Final
 import msgspec
 from twisted.logger import Logger
 
+from loopbackd.explaining import shown
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import FieldPairs, encoded, isField
 from loopbackd.http.messages import Answer, ByHand, Request, Response, Wire
 from loopbackd.http.writing import hasNoBody
 from loopbackd.httpsettings import AnswerSettings, BrokenSettings, DribbleSettings
 from loopbackd.stubs.delays import delayOf
-from loopbackd.stubs.jsons import checkJSON
+from loopbackd.stubs.jsonvalues import checkJSON
 from loopbackd.stubs.rendering import RenderError, checkTemplate
+from loopbackd.stubs.resources import Resources
 from loopbackd.stubs.targets import Target
-from loopbackd.stubs.texts import shown
-from loopbackd.stubs.workshop import Workshop
 
 _FRAMING: Final = frozenset(["content-length", "transfer-encoding", "connection", "trailer"])
 _SOURCES: Final = ("text", "json", "file", "template", "template_file")
@@ -54,43 +54,39 @@ class Prepared:
     usesNames: bool = False
 
 
-def prepare(asked: AnswerSettings, workshop: Workshop) -> Prepared:
+def prepare(asked: AnswerSettings, resources: Resources) -> Prepared:
     """
     Make an answer ready.
 
     @raise ValueError: something is wrong with it; the message begins with the key.
     """
     delay = delayOf(asked.delay)
-    sources = [name for name in _SOURCES if getattr(asked, name) not in (None, msgspec.UNSET)] + [
-        "json"
-    ] * (asked.json is None)
+    # None is a JSON value as good as any other.
+    sources = [
+        name
+        for name in _SOURCES
+        if getattr(asked, name) is not (msgspec.UNSET if name == "json" else None)
+    ]
     if len(sources) > 1:
         raise ValueError(f"{' and '.join(sources)} are all given; a body is made of one")
     source = sources[0] if sources else None
     if asked.broken is not None:
         _refuse(asked, "broken", "status", "reason", "headers", "type", "target", *_SOURCES)
         _refuse(asked, "broken", "dribble", "chunked")
-        return Prepared(asked.times, delay, None, _broken(asked.broken, workshop))
+        return Prepared(asked.times, delay, None, _broken(asked.broken, resources))
     fields = _fields(asked)
-    if asked.reason is not None:
-        encodedReason = encoded(asked.reason)
-        if b"\r" in encodedReason or b"\n" in encodedReason or b"\0" in encodedReason:
-            raise ValueError(f"reason = {shown(asked.reason)}: it is one line")
-    if asked.status is not None and not 200 <= asked.status <= 599:
-        raise ValueError(
-            f"status = {asked.status}: an answer's is 200 to 599; others are in broken"
-        )
+    _checkLine(asked)
     if asked.target is not None:
         _refuse(asked, "target", "type", "dribble", "chunked", *_SOURCES)
-        target = workshop.target(asked.target, "target")
-        return Prepared(asked.times, delay, target, _forwarded(asked, fields, target, workshop))
+        target = resources.target(asked.target, "target")
+        return Prepared(asked.times, delay, target, _forwarded(asked, fields, target, resources))
     status = 200 if asked.status is None else asked.status
     if source is not None and hasNoBody(status):
         raise ValueError(f"status = {status}: it has no body; remove {source}, or take another")
     if b"content-type" in {encoded(name).lower() for name, _ in fields} and asked.type is not None:
         raise ValueError("type and headers.Content-Type are both given; leave one of them out")
     draw = _drawing(asked.dribble, asked.chunked)
-    body, type, template = _body(asked, source, workshop)
+    body, type, template = _body(asked, source, resources)
     if asked.type is not None:
         if not isField("Content-Type", asked.type):
             raise ValueError(f"type = {shown(asked.type)}: it cannot stand in a header field")
@@ -103,7 +99,7 @@ def prepare(asked: AnswerSettings, workshop: Workshop) -> Prepared:
         content = body
         if template is not None:
             try:
-                content = await workshop.render(template, escape, names)
+                content = await resources.render(template, escape, names)
             except RenderError as error:
                 _log.warn("The template of stub {stub}: {why}.", stub=names["stub"], why=str(error))
                 raise HTTPError(500, f"the template of stub {names['stub']}: {error}") from None
@@ -113,6 +109,16 @@ def prepare(asked: AnswerSettings, workshop: Workshop) -> Prepared:
         return answer
 
     return Prepared(asked.times, delay, None, make, template is not None)
+
+
+def _checkLine(asked: AnswerSettings) -> None:
+    """Whether the first line of the answer can be sent."""
+    if asked.reason is not None and set(encoded(asked.reason)) & set(b"\r\n\0"):
+        raise ValueError(f"reason = {shown(asked.reason)}: it is one line")
+    if asked.status is not None and not 200 <= asked.status <= 599:
+        raise ValueError(
+            f"status = {asked.status}: an answer's is 200 to 599; others are in broken"
+        )
 
 
 def _refuse(asked: AnswerSettings, key: str, *others: str) -> None:
@@ -140,7 +146,7 @@ def _fields(asked: AnswerSettings) -> FieldPairs:
 
 
 def _body(
-    asked: AnswerSettings, source: str | None, workshop: Workshop
+    asked: AnswerSettings, source: str | None, resources: Resources
 ) -> tuple[bytes, str | None, str | None]:
     """The body, its type, and the template it is made of instead."""
     if source == "text":
@@ -152,14 +158,14 @@ def _body(
     if source == "file":
         assert asked.file is not None
         guessed = _guess(asked.file)
-        return workshop.file(asked.file, "file"), guessed or "application/octet-stream", None
+        return resources.file(asked.file, "file"), guessed or "application/octet-stream", None
     if source == "template":
         assert asked.template is not None
         checkTemplate(asked.template, "template")
         return b"", _PLAIN, asked.template
     if source == "template_file":
         assert asked.template_file is not None
-        content = workshop.file(asked.template_file, "template_file")
+        content = resources.file(asked.template_file, "template_file")
         try:
             template = content.decode()
         except UnicodeDecodeError:
@@ -208,11 +214,11 @@ async def _dribbled(
         yield content[len(content) * number // count : len(content) * (number + 1) // count]
 
 
-def _broken(asked: str | BrokenSettings, workshop: Workshop) -> Make:
+def _broken(asked: str | BrokenSettings, resources: Resources) -> Make:
     settings = BrokenSettings(how=asked) if isinstance(asked, str) else asked
-    breakage = workshop.breakages.get(settings.how)
+    breakage = resources.breakages.get(settings.how)
     if breakage is None:
-        near = get_close_matches(settings.how, workshop.breakages, 1)
+        near = get_close_matches(settings.how, resources.breakages, 1)
         remedy = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(
             f"broken = {shown(settings.how)}: there is no such fault; {remedy}/broken lists them"
@@ -237,13 +243,13 @@ def _broken(asked: str | BrokenSettings, workshop: Workshop) -> Make:
 
 
 def _forwarded(
-    asked: AnswerSettings, fields: FieldPairs, target: Target, workshop: Workshop
+    asked: AnswerSettings, fields: FieldPairs, target: Target, resources: Resources
 ) -> Make:
     """Ask a target, and change of its answer what is said otherwise here."""
     replaced = {encoded(name).lower() for name, _ in fields}
 
     async def make(request: Request, names: dict[str, Any]) -> Answer:
-        answer = await workshop.forwarder(target).forward(request, request.pieces)
+        answer = await resources.forwarder(target).forward(request, request.pieces)
         if asked.status is not None:
             answer.status, answer.reason = asked.status, asked.reason
         elif asked.reason is not None:

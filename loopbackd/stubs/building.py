@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from loopbackd.explaining import shown
 from loopbackd.http.factory import Bounds
 from loopbackd.http.head import Limits
 from loopbackd.http.patience import Patience
@@ -13,11 +14,10 @@ from loopbackd.http.routes import Site
 from loopbackd.httpsettings import HTTPSettings
 from loopbackd.stubs.journal import Journal
 from loopbackd.stubs.reporting import reportRoutes
+from loopbackd.stubs.resources import Breakage, Resources
 from loopbackd.stubs.site import StubSite
 from loopbackd.stubs.table import Stubs
 from loopbackd.stubs.targets import Target
-from loopbackd.stubs.texts import shown
-from loopbackd.stubs.workshop import Breakage, Workshop
 
 _JOURNAL: Final = 1000
 """How many requests are kept where there are stubs and nothing else is said."""
@@ -58,7 +58,7 @@ def stubSite(
     @param directory: what paths are relative to.
     @raise ValueError: something is wrong with one; the message names the stub and the key.
     """
-    workshop = Workshop(
+    resources = Resources(
         directory,
         breakages,
         seed=asked.seed,
@@ -66,7 +66,7 @@ def stubSite(
         timeout=asked.target_timeout,
         maxBody=asked.max_body,
     )
-    stubs = Stubs(workshop)
+    stubs = Stubs(resources)
     for number, one in enumerate(asked.stub, 1):
         try:
             stubs.add(one)
@@ -76,14 +76,16 @@ def stubSite(
     stubs.check()
     most = _JOURNAL if asked.journal is None else asked.journal
     journal = Journal(most, asked.journal_bytes, asked.journal_body)
-    return StubSite(inner, reportRoutes(stubs, journal), stubs, journal, _fallback(asked, workshop))
+    return StubSite(
+        inner, reportRoutes(stubs, journal), stubs, journal, _fallback(asked, resources)
+    )
 
 
-def _fallback(asked: HTTPSettings, workshop: Workshop) -> Target | str:
+def _fallback(asked: HTTPSettings, resources: Resources) -> Target | str:
     if asked.fallback in ("builtin", "not_found"):
         return asked.fallback
     if "://" not in asked.fallback:
         raise ValueError(
             f"fallback = {shown(asked.fallback)}: write builtin, not_found or http://host:port"
         )
-    return workshop.target(asked.fallback, "fallback")
+    return resources.target(asked.fallback, "fallback")

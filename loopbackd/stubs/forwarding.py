@@ -19,9 +19,9 @@ from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import FieldPairs, Fields, Pair
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.writing import hasNoBody
-from loopbackd.stubs.bridges import Incoming, Outgoing
+from loopbackd.stubs.passing import Incoming, Outgoing
+from loopbackd.stubs.reaching import TargetEndpoints
 from loopbackd.stubs.targets import Target
-from loopbackd.stubs.ways import Ways
 
 _log = Logger()
 
@@ -100,7 +100,7 @@ class Forwarder:
         self._timeout = timeout
         # A connection for each request: one that was kept could just have been closed there.
         pool = HTTPConnectionPool(reactor, persistent=False)
-        self._agent = Agent.usingEndpointFactory(reactor, Ways(reactor), pool)
+        self._agent = Agent.usingEndpointFactory(reactor, TargetEndpoints(reactor), pool)
         self._mark = f"loopbackd-{os.urandom(6).hex()}"
 
     async def forward(self, request: Request, pieces: AsyncIterator[bytes] | None) -> Response:

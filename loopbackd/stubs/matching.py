@@ -8,12 +8,13 @@ from typing import Final
 
 import msgspec
 
+from loopbackd.explaining import shown
 from loopbackd.http.fields import TOKEN
 from loopbackd.httpsettings import BodyWanted, Conditions, Text, Wanted
 from loopbackd.stubs.asked import NOT_JSON, Asked, Pairs
-from loopbackd.stubs.jsons import checkJSON, isEqual, isSubset
+from loopbackd.stubs.jsonvalues import checkJSON, isEqual, isSubset
 from loopbackd.stubs.paths import Locate, Words, byRegex, byTemplate
-from loopbackd.stubs.texts import compiled, shown, valuesCheck
+from loopbackd.stubs.wanted import compiled, valuesCheck
 
 _PATH_WEIGHT: Final = 4
 """Another path makes a request less alike than another header field."""

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
+from loopbackd.explaining import shown
 from loopbackd.stubs.asked import Asked
-from loopbackd.stubs.texts import compiled, shown
+from loopbackd.stubs.wanted import compiled
 
 Words = dict[str, str]
 """What stands in a path for each variable."""

@@ -109,7 +109,7 @@ class StubSite:
             return await self._stubbed(request, asked, stub, visit)
         if isinstance(self._fallback, Target):
             visit.isStubbed = True
-            return await self.stubs.workshop.forwarder(self._fallback).forward(
+            return await self.stubs.resources.forwarder(self._fallback).forward(
                 request, request.pieces
             )
         if self._fallback == "not_found":
@@ -136,7 +136,7 @@ class StubSite:
         if answer is None:
             raise HTTPError(404, f"stub {stub.name} has no more answers")
         if answer.delay is not None:
-            await request.on.sleep(answer.delay(self.stubs.workshop.chance))
+            await request.on.sleep(answer.delay(self.stubs.resources.chance))
         visit.isStubbed = True
         names = self._names(request, asked, stub) if answer.usesNames else {"stub": stub.name}
         try:
@@ -214,7 +214,7 @@ class StubSite:
         pieces = request.pieces
         if pieces is None or request.head.length == 0:
             return
-        most = self.stubs.workshop.maxBody
+        most = self.stubs.resources.maxBody
         if request.head.length is not None and request.head.length > most:
             raise HTTPError(413, f"a body may have {most} bytes here")
         parts, size = [], 0

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from loopbackd.explaining import shown
 from loopbackd.httpsettings import AnswerSettings, StubSettings
 from loopbackd.stubs.answering import Prepared, prepare
 from loopbackd.stubs.asked import Asked
 from loopbackd.stubs.matching import Condition, Matcher, distance
-from loopbackd.stubs.texts import shown
-from loopbackd.stubs.workshop import Workshop
+from loopbackd.stubs.resources import Resources
 
 MOST_STUBS: Final = 10_000
 _BEGINNING: Final = "started"
@@ -26,11 +26,11 @@ class Stub:
     @ivar count: how many requests it got so far.
     """
 
-    def __init__(self, name: str, settings: StubSettings, workshop: Workshop) -> None:
+    def __init__(self, name: str, settings: StubSettings, resources: Resources) -> None:
         self.name = name
         self.settings = settings
         self.matcher = Matcher(settings)
-        self.answers = _answers(settings, workshop)
+        self.answers = _answers(settings, resources)
         if settings.after not in _AFTER:
             raise ValueError(f"after = {shown(settings.after)}: write one of {', '.join(_AFTER)}")
         if settings.scenario is None and (settings.when_state or settings.then_state):
@@ -78,13 +78,13 @@ class Stub:
         return answer
 
 
-def _answers(settings: StubSettings, workshop: Workshop) -> list[Prepared]:
+def _answers(settings: StubSettings, resources: Resources) -> list[Prepared]:
     given = settings.answer
     if isinstance(given, AnswerSettings):
-        return [_prepared(given, workshop, "answer")]
+        return [_prepared(given, resources, "answer")]
     if not given:
         raise ValueError("answer = []: give at least one")
-    made = [_prepared(one, workshop, f"answer {n}") for n, one in enumerate(given, 1)]
+    made = [_prepared(one, resources, f"answer {n}") for n, one in enumerate(given, 1)]
     for number, one in enumerate(made[:-1], 1):
         if one.times is None:
             # It would never be the next one's turn.
@@ -92,9 +92,9 @@ def _answers(settings: StubSettings, workshop: Workshop) -> list[Prepared]:
     return made
 
 
-def _prepared(settings: AnswerSettings, workshop: Workshop, key: str) -> Prepared:
+def _prepared(settings: AnswerSettings, resources: Resources, key: str) -> Prepared:
     try:
-        return prepare(settings, workshop)
+        return prepare(settings, resources)
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from None
 
@@ -103,12 +103,12 @@ class Stubs:
     """
     The stubs of a service; they can be changed while it runs.
 
-    @param workshop: what their answers are made with.
+    @param resources: what their answers are made with.
     @ivar states: of each scenario that has left its first state.
     """
 
-    def __init__(self, workshop: Workshop) -> None:
-        self.workshop = workshop
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
         self.states: dict[str, str] = {}
         self._byName: dict[str, Stub] = {}
         self._order: list[Stub] = []
@@ -140,7 +140,7 @@ class Stubs:
             name = self._freeName()
         elif name in self._byName:
             raise ValueError(f"name = {shown(name)}: it is taken; give each its own")
-        stub = Stub(name, settings, self.workshop)
+        stub = Stub(name, settings, self.resources)
         self._byName[name] = stub
         self._order.append(stub)
         self._order.sort(key=lambda one: one.settings.priority)
@@ -161,7 +161,7 @@ class Stubs:
         """
         assert settings.name is not None
         before = self._byName[settings.name]
-        stub = Stub(settings.name, settings, self.workshop)
+        stub = Stub(settings.name, settings, self.resources)
         self._byName[stub.name] = self._order[self._order.index(before)] = stub
         self._order.sort(key=lambda one: one.settings.priority)
         return stub

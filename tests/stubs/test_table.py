@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from loopbackd.http.fields import Fields
 from loopbackd.httpsettings import StubSettings
 from loopbackd.stubs.asked import Asked
+from loopbackd.stubs.resources import Resources
 from loopbackd.stubs.table import MOST_STUBS, Stubs
-from loopbackd.stubs.workshop import Workshop
 from stubs.stubbing import Stubbed
 
 
 def make(*wanted: dict[str, Any]) -> Stubs:
     """Stubs as a configuration has them."""
-    stubs = Stubs(Workshop(Path(), {}))
+    stubs = Stubs(Resources(Path(), {}))
     for one in wanted:
         stubs.add(msgspec.convert(one, StubSettings))
     return stubs

@@ -46,7 +46,7 @@ class HTTPServiceFactory(HTTPFactory):
         """The stubs and the journal, to be changed while the service runs; made if need be."""
         if self.stubbed is None:
             found = stubSite(self.site, self._asked, self._directory, BREAKAGES)
-            found.stubs.workshop.reactor = self.clock
+            found.stubs.resources.reactor = self.clock
             self.site = self.stubbed = found
         return self.stubbed
 
@@ -54,9 +54,9 @@ class HTTPServiceFactory(HTTPFactory):
         """See L{IServedFactory}."""
         super().servedBy(surroundings)
         if self.stubbed is not None:
-            self.stubbed.stubs.workshop.reactor = surroundings.reactor
+            self.stubbed.stubs.resources.reactor = surroundings.reactor
 
     def stopFactory(self) -> None:
         """No more connections will come."""
         if self.stubbed is not None:
-            self.stubbed.stubs.workshop.close()
+            self.stubbed.stubs.resources.close()

@@ -47,7 +47,7 @@ class _OneOf:
 
 
 @implementer(IAgentEndpointFactory)
-class Ways:
+class TargetEndpoints:
     """
     The way to a target.
 

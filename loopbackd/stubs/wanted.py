@@ -5,18 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from loopbackd.explaining import shown
 from loopbackd.httpsettings import Text, Wanted
 
 Check = Callable[[list[str]], bool]
 """Whether the values that a name has, in order, are as wanted; none where it is not there."""
-
-_LONGEST_SHOWN = 120
-
-
-def shown(value: object) -> str:
-    """A value in a message: one line, not endless."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def compiled(pattern: str, key: str) -> re.Pattern[str]:

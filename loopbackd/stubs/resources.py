@@ -8,10 +8,10 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from loopbackd.explaining import shown
 from loopbackd.http.messages import Request, Wire
 from loopbackd.stubs.rendering import Rendering
 from loopbackd.stubs.targets import Target, parseTarget
-from loopbackd.stubs.texts import shown
 
 if TYPE_CHECKING:
     from loopbackd.stubs.forwarding import Forwarder
@@ -34,7 +34,7 @@ class Breakage(Protocol):
         """Writes it."""
 
 
-class Workshop:
+class Resources:
     """
     What answers are made with.
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbackd.stubs.jsons import checkJSON, isEqual, isSubset
+from loopbackd.stubs.jsonvalues import checkJSON, isEqual, isSubset
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

@@ -1,0 +1,103 @@
+"""What is wrong with settings, in the words of whoever wrote them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+_PATH = re.compile(r"\.?([A-Za-z_][\w-]*)|\[(\d+|\.\.\.)\]")
+_WORDS = {
+    "`str` matching regex '^[A-Za-z0-9._-]+$'": "letters, digits, '.', '_' and '-' only",
+    "`float`": "a number",
+    "`object | null`": "a table",
+    "`int | str`": "a uid or a user name",
+    "`int`": "a whole number",
+    "`str | object`": "the name of a protocol or a table",
+    "`str`": "a text",
+    "`bool`": "true or false",
+    "`array`": "a list",
+    "`object`": "a table",
+    "`bool | int | str | object | array`": "a text, whole number, true, false, table or list",
+    "`float | object`": "a number or a table",
+    "`str | object | null`": "a text or a table",
+    "`float | null`": "a number",
+    "`object | array`": "a table or a list",
+    "`str | array`": "a text or a list",
+    "`int | null`": "a whole number",
+    "`str | null`": "a text",
+    "`date`": "a date",
+    "`datetime`": "a date and time",
+    "`time`": "a time of day",
+}
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_LONGEST_VALUE = 100
+_NUMBERED = frozenset(["stub", "answer"])
+
+
+def explain(
+    message: str,
+    asked: dict[str, Any],
+    source: str,
+    kind: Any,
+    kindAt: Callable[[Any, str], Any],
+) -> str:
+    """
+    A validation error in the operator's words: where, which key, which value, what else.
+
+    @param message: msgspec's.
+    @param asked: the values that it is about.
+    @param source: where they come from.
+    @param kind: the struct they should make.
+    @param kindAt: the struct behind a key of such a struct.
+    """
+    what, _, where = message.partition(" - at `$")
+    steps = _PATH.findall(where.rstrip("`"))
+    value: Any = asked
+    place = []
+    isInside = False
+    for key, index in steps:
+        if key:
+            value = value.get(key) if isinstance(value, dict) else None
+            place.append(key)
+            kind = kindAt(kind, key)
+        elif index.isdigit() and isinstance(value, (list, tuple)):
+            value = value[int(index)]
+            if isinstance(value, dict) and "name" in value:
+                place[-1] = f"{place[-1]} {shown(value['name'])}"
+            elif place[-1] in _NUMBERED:
+                place[-1] = f"{place[-1]} {int(index) + 1}"
+        else:
+            isInside = True
+    prefix = ": ".join([source, *place])
+    unknown = _UNKNOWN.match(what)
+    if unknown:
+        return f"{prefix}: {_unknownKey(unknown[1], kind)}"
+    missing = _MISSING.match(what)
+    if missing:
+        return f"{prefix}: the key {missing[1]!r} is missing; write {missing[1]} = ..."
+    if place == ["service"] and isinstance(value, dict):
+        return f"{prefix}: there can be more than one; write [[service]] instead of [service]"
+    wanted = what[:1].lower() + what[1:]
+    for word, meaning in _WORDS.items():
+        wanted = wanted.replace(word, meaning)
+    if value is None or (isinstance(value, dict) and not isInside):
+        return f"{prefix}: {wanted}"
+    return f"{prefix} = {shown(value)}: {wanted}"
+
+
+def shown(value: object) -> str:
+    """A value in a message: one line, not endless."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def _unknownKey(key: str, kind: Any) -> str:
+    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    near = difflib.get_close_matches(key, known, 1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    return f"unknown key {shown(key)}; {remedy}"

@@ -131,6 +131,7 @@ READING_ORDER = [
     "loopbackd.protocols.httpbin.schemas",
     "loopbackd.protocols.httpbin.listing",
     "loopbackd.protocols.httpbin.page",
+    "loopbackd.protocols.httpbin.nesting",
     "loopbackd.protocols.httpbin.dialect",
     "loopbackd.protocols.httpbin.multipart",
     "loopbackd.protocols.httpbin.forms",

@@ -18,6 +18,7 @@ import msgspec
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import FieldPairs
 from loopbackd.http.messages import Request, Response, reasonFor
+from loopbackd.protocols.httpbin.nesting import isSprawling
 
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
@@ -63,10 +64,16 @@ _titles: dict[bytes, str] = {}
 _MOST_TITLES: Final = 4096
 
 
-def jsonText(value: Any) -> bytes:
-    """Keys sorted, two spaces an indent, ASCII, a line feed at the end."""
+def jsonText(value: Any, isTheirs: bool = False) -> bytes:
+    """
+    Keys sorted, two spaces an indent, ASCII, a line feed at the end.
+
+    @param isTheirs: a client decides how deeply it is nested; on one line if that is too much.
+    """
     try:
         plain = json.dumps(value, sort_keys=True).encode("ascii")
+        if isTheirs and isSprawling(plain):
+            return plain + b"\n"
         return msgspec.json.format(plain, indent=2) + b"\n"
     except msgspec.DecodeError:
         # Half of a surrogate pair, which Python alone takes for a character; it is slow.

@@ -16,10 +16,11 @@ REALM: Final = "loopbackd"
 ALGORITHMS: Final = ("MD5", "SHA-256", "SHA-512")
 
 _MAKERS: Final = {"MD5": md5, "SHA-256": sha256, "SHA-512": sha512}
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _PARAMETER: Final = re.compile(
-    rf'[ \t,]*({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^ \t,"]*))[ \t]*(?:,|\Z)', re.S
+    rf'[ \t,]*+({_TOKEN})[ \t]*+=[ \t]*+(?:"((?:[^"\\]|\\.)*+)"|([^ \t,"]*+))[ \t]*+(?:,|\Z)', re.S
 )
+# Nothing is tried twice, or a long row of spaces would take seconds.
 
 
 def digestOf(data: bytes, algorithm: str) -> str:

@@ -113,7 +113,7 @@ def parseJSON(body: bytes) -> Any:
     if not body:
         return None
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_float=finite)
     except (ValueError, RecursionError):
         return None
 
@@ -122,7 +122,12 @@ def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON (RFC 8259 section 6)")
 
 
-def _finite(digits: str) -> float:
+def finite(digits: str) -> float:
+    """
+    The number, where there is one.
+
+    @raise ValueError: it is larger than numbers are here; as infinity it would be no JSON.
+    """
     number = float(digits)
     if number - number != 0:
         raise ValueError(f"{digits} is too large")

@@ -60,7 +60,7 @@ def answerFull(request: Request, **more: Any) -> Response:
     """An answer with all of a request, and more."""
     shown = {**basics(request), **shownBody(request), **more}
     try:
-        text = jsonText(shown)
+        text = jsonText(shown, isTheirs=shown["json"] is not None)
     except RecursionError:
         # It could be read, but nested so deeply it cannot be written.
         text = jsonText({**shown, "json": None})

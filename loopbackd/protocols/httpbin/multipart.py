@@ -16,10 +16,12 @@ from urllib.parse import unquote_to_bytes
 _PARAMETER: Final = re.compile(
     r';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^;]*))', re.S
 )
-_FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:([^\r\n]*)(?:\r\n?|\n)")
+_FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++)[ \t]*+:([^\r\n]*)(?:\r\n?|\n)")
 _EMPTY: Final = re.compile(rb"\r\n?|\n")
 _DELIMITER: Final = re.compile(rb"(--)?[ \t]*(?:\r\n|\n|\r|\Z)")
 _EXTENDED: Final = re.compile(r"([^']*)'[^']*'(.*)", re.S)
+_LONGEST_BOUNDARY: Final = 70
+_MOST_MISSES: Final = 100
 _MOST_FIELDS: Final = 16
 _LONGEST_FIELD: Final = 8192
 
@@ -64,6 +66,9 @@ def parseMultipart(boundary: bytes, body: bytes) -> Iterator[Part]:
 
     @raise MultipartError: it is malformed, or not whole.
     """
+    if len(boundary) > _LONGEST_BOUNDARY:
+        # RFC 2046 section 5.1.1.  It is compared at many places.
+        raise MultipartError(f"its boundary has more than {_LONGEST_BOUNDARY} characters")
     at, isLast = _delimiter(boundary, body, 0)[1:]
     while not isLast:
         fields, at = _fields(body, at)
@@ -78,11 +83,14 @@ def _delimiter(boundary: bytes, body: bytes, at: int) -> tuple[int, int, bool]:
     it is the last.
     """
     line = b"--" + boundary
-    start = at
+    start, misses = at, 0
     while (found := body.find(line, at)) >= 0:
         at = found + 1
         match = _DELIMITER.match(body, found + len(line))
         if match is None or (found and body[found - 1] not in b"\r\n"):
+            misses += 1
+            if misses > _MOST_MISSES:
+                raise MultipartError("its boundary is all over what it bounds")
             continue
         end = found
         if end > start:
@@ -94,11 +102,13 @@ def _delimiter(boundary: bytes, body: bytes, at: int) -> tuple[int, int, bool]:
 def _fields(body: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
     """The fields at the beginning of a part, and where they end."""
     found: dict[bytes, bytes] = {}
+    count = 0
     while (empty := _EMPTY.match(body, at)) is None:
         match = _FIELD.match(body, at)
         if match is None:
             raise MultipartError(f"no field begins with {body[at : at + 20]!r}")
-        if len(found) == _MOST_FIELDS:
+        count += 1
+        if count > _MOST_FIELDS:
             raise MultipartError(f"a part has more than {_MOST_FIELDS} fields")
         if len(match[2]) > _LONGEST_FIELD:
             raise MultipartError(f"a field has more than {_LONGEST_FIELD} bytes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -96,6 +97,14 @@ def test_anyText(value: str) -> None:
     """Whatever is there, it is read or not."""
     parseCredentials(value)
     parseCredentials(f"Digest {value}")
+
+
+@pytest.mark.parametrize("rest", ['a={}"', "a{}b", 'a="x"{}y', "a=x{}y", '{}"', 'a="{}'])
+def test_longRows(rest: str) -> None:
+    """However many spaces there are in what is none, each is looked at a few times."""
+    start = process_time()
+    assert parseCredentials(f"Digest {rest.format(' ' * 60_000)}") == ("digest", {})
+    assert process_time() - start < 0.5
 
 
 def test_missing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,23 @@ def test_boundaries() -> None:
     assert form.fields == [("a", content.decode())]
     form = parseForm('multipart/form-data; boundary="xyz"', part('name="a"', b"1") + END)
     assert form.fields == [("a", "1")]
+
+
+@pytest.mark.parametrize(
+    ("boundary", "body", "why"),
+    [
+        ("-" * 71, b"-" * 200_000, "more than 70"),
+        ("-" * 70, b"-" * 4_000_000, "all over"),
+        ("x", b"--x\r\n" + b"a:\n" * 2_000_000, "more than 16 fields"),
+        ("x", b"--x\r\n" + b"a" * 4_000_000, "no field begins"),
+    ],
+)
+def test_costs(boundary: str, body: bytes, why: str) -> None:
+    """A body that is made to be looked at over and over is refused soon."""
+    start = process_time()
+    with pytest.raises(HTTPError, match=why):
+        parseForm(f"multipart/form-data; boundary={boundary}", body)
+    assert process_time() - start < 0.5
 
 
 CONTENTS = st.lists(st.tuples(st.sampled_from("abé"), st.binary(max_size=20)), max_size=5)

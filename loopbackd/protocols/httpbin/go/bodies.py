@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import parseQuery
-from loopbackd.protocols.httpbin.forms import MULTIPART, OCTETS, URLENCODED, parseForm
+from loopbackd.protocols.httpbin.forms import MULTIPART, OCTETS, URLENCODED, finite, parseForm
 from loopbackd.protocols.httpbin.go.dialect import listed
 
 _TEXTS: Final = frozenset(["text/html", "text/plain"])
@@ -50,7 +50,7 @@ def parseJSON(text: str) -> Any:
 
     @raise HTTPError: 400; there is none.
     """
-    decoder = json.JSONDecoder(parse_constant=_refuse)
+    decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=finite)
     try:
         return decoder.raw_decode(text.lstrip(_SPACE))[0]
     except (ValueError, RecursionError) as error:

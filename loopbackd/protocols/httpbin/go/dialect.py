@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+import msgspec
+
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import FieldPairs
 from loopbackd.http.messages import Request, Response, reasonFor
 from loopbackd.http.routes import Found, Routes
 from loopbackd.httpsettings import GoSettings
 from loopbackd.protocols.httpbin.dialect import METHODS, authority, ownURL, scheme
+from loopbackd.protocols.httpbin.nesting import isSprawling
 
 JSON: Final = "application/json; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -155,9 +158,17 @@ def url(request: Request) -> str:
     return f"{scheme(request)}://{authority(request)}{target.decode('ascii')}"
 
 
-def jsonText(value: Any) -> bytes:
-    """In the order it has, two spaces an indent, UTF-8, a line feed at the end."""
-    return _encoded(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+def jsonText(value: Any, isTheirs: bool = False) -> bytes:
+    """
+    In the order it has, two spaces an indent, UTF-8, a line feed at the end.
+
+    @param isTheirs: a client decides how deeply it is nested; on one line if that is too much.
+    """
+    plain = _encoded(json.dumps(value, ensure_ascii=False))
+    if isTheirs and isSprawling(plain):
+        return plain + b"\n"
+    # What json.dumps makes with an indent, without the time it takes.
+    return msgspec.json.format(plain, indent=2) + b"\n"
 
 
 def jsonLine(value: Any) -> bytes:

@@ -20,6 +20,7 @@ from loopbackd.protocols.httpbin.go.dialect import (
     Setting,
     answerJSON,
     canonical,
+    jsonText,
     limited,
     origin,
     wholeBody,
@@ -34,7 +35,7 @@ async def answerFull(setting: Setting, request: Request) -> Response:
     body = await wholeBody(request, setting.limits.max_body_size)
     shown |= shownBody(request.fields.get("content-type"), body)
     try:
-        return answerJSON(shown)
+        return Response(200, jsonText(shown, isTheirs=shown["json"] is not None), JSON)
     except RecursionError:
         raise HTTPError(400, "error parsing request body: it is nested too deeply") from None
 

@@ -22,13 +22,14 @@ class Whole:
     @ivar found: who is called with it.
     """
 
-    __slots__ = ("_limit", "_parts", "_raw", "_size", "found")
+    __slots__ = ("_first", "_limit", "_raw", "_rest", "_size", "found")
 
     def __init__(self, found: Found, limit: int, isExact: bool = False) -> None:
         self.found = found
         self._raw = bytearray() if isExact else None
         self._limit = limit
-        self._parts: list[bytes] = []
+        self._first = b""
+        self._rest = bytearray()
         self._size = 0
 
     def take(self, request: Request, parser: RequestParser) -> bool:
@@ -46,14 +47,18 @@ class Whole:
                 self._size += len(piece)
                 if self._size > self._limit:
                     raise self._tooLong()
-                self._parts.append(piece)
+                # A list of pieces could take sixty times what is in them.
+                if self._first:
+                    self._rest += piece
+                else:
+                    self._first = piece
         finally:
             parser.raw = None
         if self._raw and len(self._raw) > self._limit:
             raise self._tooLong()
         if not parser.bodyDone:
             return False
-        request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        request.body = self._first + self._rest if self._rest else self._first
         if request.head.length is None:
             request.trailers = parser.trailers
         request.rawBody = bytes(self._raw) if self._raw else request.body

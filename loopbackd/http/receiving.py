@@ -33,6 +33,10 @@ MOST_AT_ONCE: Final = 64
 """Requests, or pieces of an answer, of one connection before others have their turn."""
 
 
+LONGEST_AT_ONCE: Final = 0.01
+"""Seconds of the same."""
+
+
 class Receiving(Lifetime):
     """
     The half of a connection that reads.
@@ -120,13 +124,15 @@ class Receiving(Lifetime):
             # Something else came first.
             later.cancel()
         parser = self._parser
-        turns = 0
+        turns, began = 0, 0.0
         try:
             while self._current is None and not (self._isFull or self._isEnding):
                 if not parser.bodyDone and not self._readAway():
                     break
                 turns += 1
-                if turns > MOST_AT_ONCE:
+                if turns == 1:
+                    began = self.seconds()
+                if turns > MOST_AT_ONCE or (turns > 1 and self.seconds() - began > LONGEST_AT_ONCE):
                     self._later = self.factory.clock.callLater(0, self._advance)
                     break
                 head = parser.head()

@@ -15,6 +15,7 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _statusLines: dict[tuple[int, str | None], bytes] = {}
 _MOST_STATUS_LINES: Final = 4096
+_LONGEST_KEPT: Final = 128
 
 
 def statusLine(status: int, reason: str | None) -> bytes:
@@ -27,7 +28,7 @@ def statusLine(status: int, reason: str | None) -> bytes:
         line = b"HTTP/1.1 %d %b\r\n" % (status, phrase)
         if line.count(b"\n") != 1 or line.count(b"\r") != 1:
             raise ValueError(f"a reason cannot have line ends: {reason!r}")
-        if len(_statusLines) < _MOST_STATUS_LINES:
+        if len(_statusLines) < _MOST_STATUS_LINES and len(line) <= _LONGEST_KEPT:
             _statusLines[status, reason] = line
     return line
 

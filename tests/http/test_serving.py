@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -153,6 +154,24 @@ def test_manyPipelined(visit: Visit) -> None:
     assert len(visit.answers(*["GET"] * 200)) == 200
 
 
+def test_costlyPipelined() -> None:
+    """Others have it sooner where each of them takes long."""
+    routes = Routes("test")
+
+    @routes.add("/costly")
+    def costly(request: Request) -> Response:
+        visit.clock.rightNow += 0.02
+        return Response(200, b"done")
+
+    visit = Visit(routes)
+    visit.say(request("/costly") * 10)
+    assert visit.heard.count(b"done") == 1
+    for _ in range(5):
+        visit.clock.advance(0)
+    assert len(visit.answers(*["GET"] * 10)) == 10
+    visit.end()
+
+
 @pytest.mark.parametrize(
     ("version", "option", "goesOn"),
     [
@@ -242,6 +261,21 @@ def test_bodyTooLong(fields: list[tuple[str, str]]) -> None:
     assert (one.status, one.get("Connection")) == (413, "close")
     assert b"10 bytes" in one.body
     visit.end()
+
+
+def test_smallChunks(visit: Visit) -> None:
+    """A body in a great many chunks takes no more room than its bytes."""
+    count = 20_000
+    visit.say(request("/echo", "POST", [("Transfer-Encoding", "chunked")]))
+    tracemalloc.start()
+    for _ in range(count // 100):
+        visit.say(b"2\r\nab\r\n" * 100)
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert used < 5 * 2 * count
+    visit.say(b"0\r\n\r\n")
+    (one,) = visit.answers("POST")
+    assert one.body == b"ab" * count
 
 
 def test_halfClose(visit: Visit) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from loopbackd.http.messages import Response
@@ -21,6 +23,16 @@ def test_noStatusLine(status: int, reason: str | None) -> None:
     """What would be something else is refused."""
     with pytest.raises(ValueError):
         statusLine(status, reason)
+
+
+def test_longReasons() -> None:
+    """Whoever chooses reasons does not choose how much is remembered."""
+    tracemalloc.start()
+    for number in range(100):
+        statusLine(299, f"{number}" + "x" * 10_000)
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert used < 100_000
 
 
 def test_fieldLines() -> None:

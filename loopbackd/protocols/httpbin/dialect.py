@@ -62,6 +62,7 @@ _HIDDEN: Final = frozenset(
 _encoder = msgspec.json.Encoder(order="sorted")
 _titles: dict[bytes, str] = {}
 _MOST_TITLES: Final = 4096
+_LONGEST_KEPT: Final = 64
 
 
 def jsonText(value: Any, isTheirs: bool = False) -> bytes:
@@ -103,7 +104,7 @@ def shownName(name: bytes) -> str:
     title = _titles.get(name)
     if title is None:
         title = name.decode("latin-1").title()
-        if len(_titles) < _MOST_TITLES:
+        if len(_titles) < _MOST_TITLES and len(name) <= _LONGEST_KEPT:
             _titles[name] = title
     return title
 

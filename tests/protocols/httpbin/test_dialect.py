@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -105,6 +107,21 @@ def test_fields() -> None:
         "X-Forwarded-For": "1.2.3.4, z",
     }
     assert shown("/ip", fields) == {"origin": "1.2.3.4, z"}
+
+
+@pytest.mark.parametrize("target", ["/headers", "/go/headers"])
+def test_longNames(target: str) -> None:
+    """Whoever chooses names of fields does not choose how much is remembered."""
+    site = makeSite()
+    ask(site, target)
+    tracemalloc.start()
+    for number in range(100):
+        name = f"X{number}" + "x" * 10_000
+        assert name.lower() in ask(site, target, "GET", [(name, "y")]).text.lower()
+    gc.collect()
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert used < 500_000
 
 
 def test_everyAnswerIsForEverybody() -> None:

@@ -40,6 +40,7 @@ _METHODS: Final = "GET, POST, HEAD, PUT, DELETE, PATCH, OPTIONS"
 _HALVES: Final = re.compile("[\ud800-\udfff]")
 _names: dict[bytes, str] = {}
 _MOST_NAMES: Final = 4096
+_LONGEST_KEPT: Final = 64
 _CLIENTS: Final = ("fly-client-ip", "cf-connecting-ip", "fastly-client-ip", "true-client-ip")
 
 
@@ -125,7 +126,7 @@ def canonical(name: bytes) -> str:
     if title is None:
         words = name.decode("latin-1").split("-")
         title = "-".join(word[:1].upper() + word[1:].lower() for word in words)
-        if len(_names) < _MOST_NAMES:
+        if len(_names) < _MOST_NAMES and len(name) <= _LONGEST_KEPT:
             _names[name] = title
     return title
 

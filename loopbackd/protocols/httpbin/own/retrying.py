@@ -123,7 +123,8 @@ class Tries:
 def keyOf(request: Request, key: str | None) -> str:
     """Who is meant: the name that was given, else the client's address; with the path."""
     who = f"address {request.remoteHost}" if key is None else f"key {key}"
-    return f"{request.path} {who}"
+    # Two slashes lead here as well, and what is kept must not be as long as somebody likes.
+    return f"/{request.path.lstrip('/')[:100]} {who}"
 
 
 def makeRoutes() -> Routes:

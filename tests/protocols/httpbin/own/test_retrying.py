@@ -43,6 +43,13 @@ def test_keys() -> None:
     visit.end()
 
 
+def test_longPaths() -> None:
+    """Many ways to write a path are one, and take no more room."""
+    site = makeSite()
+    assert ask(site, "/retry-after/1?key=a").status == 503
+    assert ask(site, "/" * 5000 + "retry-after/1?key=a").status == 200
+
+
 def test_lasting() -> None:
     """It works for good, if asked to."""
     visit = Visit(makeSite())

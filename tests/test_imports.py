@@ -41,6 +41,7 @@ READING_ORDER = [
     "loopbackd.tls.hello",
     "loopbackd.tls.certificates",
     "loopbackd.tls.files",
+    "loopbackd.tls.directory",
     "loopbackd.tls.store",
     "loopbackd.tls.trust",
     "loopbackd.tls.contexts",

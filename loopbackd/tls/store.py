@@ -3,15 +3,12 @@ Where the authority is kept: a directory of its owner's alone.
 
 C{private.pem} has the key and the certificate, so that they come into being as one;
 C{authority.crt} is the certificate again, for those who are to trust it; C{revoked.txt} has a line
-for each certificate taken back. Nothing is followed that could be a link, and a key that others
-could have read is not used.
+for each certificate taken back.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -33,7 +30,7 @@ from loopbackd.tls.certificates import (
     makeAuthority,
     makeRevocationList,
 )
-from loopbackd.tls.files import NEVER_FOLLOWED, writeIn
+from loopbackd.tls.directory import PrivateDirectory
 
 _log = Logger()
 
@@ -134,8 +131,8 @@ class AuthorityStore:
 
     def replace(self) -> Credential:
         """Make another authority in place of the one that is there; who trusted that must anew."""
-        with _Directory(self.directory) as directory:
-            _write(directory, PRIVATE, _together(makeAuthority(self.now())), replaces=True)
+        with PrivateDirectory(self.directory) as directory:
+            directory.write(PRIVATE, _together(makeAuthority(self.now())), replaces=True)
             # The serial numbers in it were the other's.
             with suppress(FileNotFoundError):
                 os.unlink(REVOKED, dir_fd=directory.descriptor)
@@ -144,20 +141,20 @@ class AuthorityStore:
         return self.root()
 
     def _read(self) -> Credential:
-        with _Directory(self.directory) as directory:
+        with PrivateDirectory(self.directory) as directory:
             try:
-                words = _readPrivate(directory)
+                words = directory.readSecret(PRIVATE)
             except FileNotFoundError:
                 made = _together(makeAuthority(self.now()))
                 # Who comes first makes it; everybody else takes what is there then.
-                if _write(directory, PRIVATE, made, replaces=False):
+                if directory.write(PRIVATE, made, replaces=False):
                     _log.info("A local authority was made: {path}", path=self.directory / PUBLIC)
-                words = _readPrivate(directory)
+                words = directory.readSecret(PRIVATE)
             root = _apart(words, self.directory / PRIVATE)
             self._publish(directory, root.certificate)
         return root
 
-    def _publish(self, directory: _Directory, certificate: x509.Certificate) -> None:
+    def _publish(self, directory: PrivateDirectory, certificate: x509.Certificate) -> None:
         """Keep the copy that others may read as it should be."""
         wanted = certificatePEM(certificate)
         try:
@@ -165,7 +162,7 @@ class AuthorityStore:
         except OSError:
             present = None
         if present != wanted:
-            _write(directory, PUBLIC, wanted, replaces=True, mode=0o644)
+            directory.write(PUBLIC, wanted, replaces=True, mode=0o644)
 
     def _isDue(self, root: Credential) -> bool:
         return root.certificate.not_valid_after_utc - self.now() < RENEWED_BEFORE
@@ -175,8 +172,8 @@ class AuthorityStore:
         if not self._isDue(root):
             return root
         renewed = makeAuthority(self.now(), root.key)
-        with _Directory(self.directory) as directory:
-            _write(directory, PRIVATE, _together(renewed), replaces=True)
+        with PrivateDirectory(self.directory) as directory:
+            directory.write(PRIVATE, _together(renewed), replaces=True)
             self._publish(directory, renewed.certificate)
         _log.warn(
             "The local authority ended on {end:%Y-%m-%d} and was renewed: trust {path} again"
@@ -199,7 +196,7 @@ class AuthorityStore:
         if any(revocation.serial == serial for revocation in self.revocations()):
             return False
         line = f"{serial:x} {self.now():%Y-%m-%dT%H:%M:%SZ}\n".encode("ascii")
-        with _Directory(self.directory) as directory:
+        with PrivateDirectory(self.directory) as directory:
             how = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             file = directory.open(REVOKED, how, 0o600)
             try:
@@ -222,7 +219,7 @@ class AuthorityStore:
             return ()
         mark = (seen.st_size, seen.st_mtime_ns)
         if mark != self._revocationsSeen:
-            with _Directory(self.directory) as directory:
+            with PrivateDirectory(self.directory) as directory:
                 lines = directory.read(REVOKED).decode("ascii", "replace").splitlines()
             try:
                 self._revocations = tuple(_revocation(line) for line in lines)
@@ -268,97 +265,6 @@ def readAuthorities(path: Path) -> tuple[x509.Certificate, ...]:
             " of the authorities that clients' certificates come from, or 'own'"
         )
     return found
-
-
-class _Directory:
-    """
-    A directory that is ours alone, made if need be; what is in it is reached through it.
-
-    @raise SettingsError: it cannot be, or others could write there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.descriptor = -1
-
-    def __enter__(self) -> _Directory:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with suppress(FileExistsError):
-                self.path.mkdir(mode=0o700)
-            self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | NEVER_FOLLOWED)
-        except OSError as error:
-            raise SettingsError(
-                f"authority: {self.path}: {_why(error)}; have another directory with"
-                " LOOPBACKD_STATE_DIR, or directory = ... in [authority]"
-            ) from None
-        status = os.fstat(self.descriptor)
-        wrong = _notOurs(status) or ("others can write there" if status.st_mode & 0o022 else "")
-        if wrong:
-            self.__exit__()
-            raise SettingsError(f"authority: {self.path}: {wrong}; chmod 700 it, or use another")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.descriptor)
-
-    def open(self, name: str, how: int, mode: int = 0) -> int:
-        """A descriptor of a file in it."""
-        try:
-            return os.open(name, how | NEVER_FOLLOWED, mode, dir_fd=self.descriptor)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise SettingsError(f"authority: {self.path / name}: {_why(error)}") from None
-
-    def read(self, name: str) -> bytes:
-        """The content of a file in it."""
-        with open(self.open(name, os.O_RDONLY), "rb") as file:
-            return file.read()
-
-
-def _readPrivate(directory: _Directory) -> bytes:
-    path = directory.path / PRIVATE
-    with open(directory.open(PRIVATE, os.O_RDONLY), "rb") as file:
-        status = os.fstat(file.fileno())
-        wrong = _notOurs(status)
-        if not wrong and not stat.S_ISREG(status.st_mode):
-            wrong = "it is no file"
-        if not wrong and status.st_mode & 0o077:
-            wrong = f"others can use it (mode {stat.S_IMODE(status.st_mode):o})"
-        if wrong:
-            raise SettingsError(
-                f"authority: {path}: {wrong}, so its key is not safe; make another authority:"
-                " loopbackd ca create --replace"
-            )
-        return file.read()
-
-
-def _notOurs(status: os.stat_result) -> str:
-    return f"it belongs to uid {status.st_uid}" if status.st_uid != os.geteuid() else ""
-
-
-def _why(error: OSError) -> str:
-    if error.errno in (errno.ELOOP, errno.EMLINK):
-        return "it is a symbolic link, which is not followed"
-    return error.strerror or str(error)
-
-
-def _write(
-    directory: _Directory, name: str, content: bytes, *, replaces: bool, mode: int = 0o600
-) -> bool:
-    """
-    Write a file as a whole, or not at all.
-
-    @return: whether this is the one that is there now.
-    """
-    try:
-        writeIn(directory.descriptor, name, content, mode=mode, replaces=replaces)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise SettingsError(f"authority: {directory.path / name}: {_why(error)}") from None
-    return True
 
 
 def _together(root: Credential) -> bytes:

@@ -49,6 +49,7 @@ READING_ORDER = [
     "loopbackd.tls.terminator",
     "loopbackd.tls.handshake",
     "loopbackd.tls.beneath",
+    "loopbackd.tls.speaking",
     "loopbackd.tls.end",
     "loopbackd.tls.layer",
     "loopbackd.tls.facts",

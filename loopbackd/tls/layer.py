@@ -35,20 +35,19 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.net.eager import protocolFailed
-from loopbackd.tls.beneath import Beneath
 from loopbackd.tls.end import TLSEnd
-from loopbackd.tls.handshake import Handshake, HandshakeError, explained, waiting
+from loopbackd.tls.handshake import Handshake, HandshakeError, explained
 from loopbackd.tls.hello import ClientHello
+from loopbackd.tls.speaking import Speaking
 
 _log = Logger()
 
-# The plaintext of a record (RFC 8446 5.1), and what goes to the transport beneath in one piece.
+# The plaintext of a record (RFC 8446 5.1).
 _RECORD = 1 << 14
-_PIECE = 1 << 16
 
 
 @implementer(ISSLTransport, IConsumer, IPushProducer, INegotiated, IHalfCloseableProtocol)
-class TLSLayer(Beneath):
+class TLSLayer(Speaking):
     """
     The protocol of the transport beneath, and the transport of the protocol inside.
 
@@ -58,7 +57,6 @@ class TLSLayer(Beneath):
     @ivar wrappedProtocol: the protocol inside; not there before the handshake is done.
     @ivar hello: what the client asked for.
     @ivar truncated: the peer has ended without saying so.
-    @ivar disconnecting: whether the protocol inside has asked for the end.
     """
 
     wrappedProtocol: Any
@@ -67,24 +65,18 @@ class TLSLayer(Beneath):
     keepsHalfClose = True
 
     def __init__(self, end: TLSEnd, build: Callable[[IAddress], IProtocol | None]) -> None:
+        super().__init__()
         self._end = end
         self._build = build
         self._handshake: Handshake | None = None
         self.hello = ClientHello()
-        self._canWrite = False
         self._readDone = False
         self._finBeneath = False
         self._paused = False
         self._held = False
         self._delivering = False
-        self._collecting = False
-        self._collected = 0
-        self._unsent = b""
-        self._producer: Any = None
-        self._streaming = False
         self._reason: Failure | None = None
         self.truncated = False
-        self.disconnecting = False
 
     # The protocol of the transport beneath: the handshake.
 
@@ -265,85 +257,7 @@ class TLSLayer(Beneath):
                 reason = Failure(ConnectionLost("the peer ended without close_notify"))
             self.wrappedProtocol.connectionLost(self._reason or reason)
 
-    # The transport of the protocol inside: what we say.
-
-    def write(self, data: bytes) -> None:
-        """
-        Encrypt and send at once; the transport beneath queues what the kernel does not take.
-
-        What is written while the protocol inside is told something goes out when it returns, or
-        before if it is much.
-        """
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"data must be bytes, not {type(data).__name__}")
-        if not self._canWrite or self.tls is None or not data:
-            return
-        size = len(data)
-        try:
-            if size <= _RECORD:
-                self.tls.send(data)
-                self._collected += size
-                if not self._collecting or self._collected > _PIECE:
-                    self._flushPart()
-                return
-            view = memoryview(data)
-            for start in range(0, size, _PIECE):
-                for at in range(start, min(start + _PIECE, size), _RECORD):
-                    self.tls.send(view[at : at + _RECORD])
-                self._flushPart()
-        except SSL.Error as error:
-            self._broke(explained(error))
-
-    def writeSequence(self, iovec: Any) -> None:
-        """L{write} the chunks as one."""
-        self.write(b"".join(iovec))
-
-    def _flush(self) -> None:
-        """Send whatever was collected, and collect no more."""
-        self._collecting = False
-        self._flushPart()
-
-    def _flushPart(self) -> None:
-        """Send whatever OpenSSL has to say."""
-        self._collected = 0
-        said, self._unsent = self._unsent, b""
-        if self.tls is not None:
-            said += waiting(self.tls)
-        if said:
-            self.transport.write(said)
-
-    def _sayGoodbye(self) -> None:
-        """close_notify: nothing of ours comes after it."""
-        if self._canWrite and self.tls is not None:
-            self._canWrite = False
-            try:
-                self.tls.shutdown()
-            except SSL.Error:
-                # OpenSSL has had an error before, and does not say goodbye after one.
-                return
-            finally:
-                self._flushPart()
-
-    def loseWriteConnection(self) -> None:
-        """Say that nothing more comes of us; the peer can go on."""
-        if self._canWrite:
-            self._sayGoodbye()
-            self.transport.loseWriteConnection()
-
-    def loseConnection(self) -> None:
-        """Send what was written, say goodbye, close; not while a producer is paused or pulled."""
-        if self.disconnecting:
-            return
-        self.disconnecting = True
-        waits = not self._streaming or getattr(self.transport, "producerPaused", False)
-        if self._producer is not None and waits:
-            self.transport.pauseProducing()
-        else:
-            self._close()
-
-    def _close(self) -> None:
-        self._sayGoodbye()
-        self.transport.loseConnection()
+    # The transport of the protocol inside: what else it can ask.
 
     def abortConnection(self) -> None:
         """Reset the stream beneath; nothing is said any more."""
@@ -351,22 +265,6 @@ class TLSLayer(Beneath):
         self._readDone = True
         self._canWrite = False
         self.transport.abortConnection()
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """See L{IConsumer}; it is the transport beneath that asks and pauses."""
-        if self.tls is None:
-            producer.stopProducing()
-            return
-        self.transport.registerProducer(producer, streaming)
-        self._producer, self._streaming = producer, streaming
-
-    def unregisterProducer(self) -> None:
-        """See L{IConsumer}."""
-        if self._producer is not None:
-            self._producer = None
-            self.transport.unregisterProducer()
-            if self.disconnecting:
-                self._close()
 
     def pauseProducing(self) -> None:
         """Deliver nothing more; nothing more is read either."""

@@ -33,7 +33,7 @@ MOST_AT_ONCE: Final = 64
 """Requests, or pieces of an answer, of one connection before others have their turn."""
 
 
-LONGEST_AT_ONCE: Final = 0.01
+LONGEST_AT_ONCE: Final = 0.002
 """Seconds of the same."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from loopbackd.logs import OncePerSecond
 from loopbackd.net.deadlines import Deadlines
 from loopbackd.tls.terminator import Terminator
 
@@ -24,6 +25,17 @@ class TLSEnd:
         self.terminator = terminator
         self.handshakes = Deadlines[Any](clock, HANDSHAKE_SECONDS, _due)
         self._clock = clock
+        self._lines = OncePerSecond(clock)
+
+    def untold(self) -> str | None:
+        """
+        Ask for a line about what a client did: None when it must not be written, else what is to
+        be said of those that were not.
+        """
+        count = self._lines.take("")
+        if count is None:
+            return None
+        return f" ({count} more like it since the last such line)" if count else ""
 
     def soon(self, call: Callable[[], object]) -> None:
         """Call after what runs now has returned."""

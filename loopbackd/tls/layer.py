@@ -295,4 +295,6 @@ class TLSLayer(Speaking):
         return self.connection or self.transport.getPeer()
 
     def _sayOf(self, what: str) -> None:
-        _log.warn("{connection} {what}.", connection=self._name(), what=what)
+        more = self._end.untold()
+        if more is not None:
+            _log.warn("{connection} {what}.{more}", connection=self._name(), what=what, more=more)

@@ -376,6 +376,19 @@ def test_a_handshake_has_its_time(tmp_path: Path, logged: Any) -> None:
     assert "in time" in lines[0]
 
 
+def test_a_flood_is_told_in_a_line_a_second(tmp_path: Path, logged: Any) -> None:
+    """However many break it, the log is not theirs to fill; none is left out of the count."""
+    lines = logged("loopbackd.tls.layer")
+    case = Case(tmp_path)
+    for seconds in (0, 0, 0, 1):
+        case.clock.advance(seconds)
+        layer = TLSLayer(case.end, lambda _: case.inside)
+        layer.makeConnection(Beneath())
+        layer.dataReceived(bytes(50))
+    assert len(lines) == 2
+    assert "2 more like it" in lines[1]
+
+
 @pytest.mark.parametrize(
     "garbage", [bytes(50), b"\x16\x03\x01\0\x04abcd", b"GET / HTTP/1.1\r\n\r\n"]
 )

@@ -29,6 +29,7 @@ Reader = Callable[[bytes], list[tuple[str, str]]]
 
 _MOST_PARTS: Final = 1000
 _MOST_FIELDS: Final = 10_000
+_LONGEST_URLENCODED: Final = 1 << 20
 _CHARSETS: Final = frozenset(["ascii", "us-ascii", "utf-8", "utf8", "iso-8859-1", "latin-1"])
 
 
@@ -72,6 +73,9 @@ def parseForm(type: str | None, body: bytes, read: Reader = parseQuery) -> Form:
         return Form()
     mediaType, options = parseParameters(type)
     if mediaType == URLENCODED:
+        if len(body) > _LONGEST_URLENCODED:
+            # Each escape takes eighty times its three bytes while it is decoded.
+            raise HTTPError(413, f"such a form may have {_LONGEST_URLENCODED} bytes here")
         if body.count(b"&") >= _MOST_FIELDS:
             raise HTTPError(413, f"a form may have {_MOST_FIELDS} fields here")
         return Form(True, read(body))

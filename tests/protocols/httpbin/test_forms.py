@@ -158,6 +158,7 @@ def test_malformed(type: str, body: bytes, why: str) -> None:
     [
         (MULTIPART, part('name="a"', b"") * 1001 + END),
         ("application/x-www-form-urlencoded", b"&" * 10_000),
+        ("application/x-www-form-urlencoded", b"a=" + b"%41" * 400_000),
     ],
 )
 def test_tooMany(type: str, body: bytes) -> None:

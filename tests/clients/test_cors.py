@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from crossings import BROWSER
+from corspolicies import BROWSER
 from programs import Program, Served
 
 SCRIPT = """

@@ -3,108 +3,19 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from handlers import makeRoutes
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol
 from visiting import Visit, request
 from zope.interface.verify import verifyObject
 
-from loopbackd.http.endpoints import Takes
-from loopbackd.http.errors import HTTPError
 from loopbackd.http.factory import Bounds, HTTPFactory
-from loopbackd.http.messages import ByHand, Request, Response, SwitchProtocols, Wire
-from loopbackd.http.patience import Patience
+from loopbackd.http.messages import Request, Response, SwitchProtocols
 from loopbackd.http.routes import Routes
-
-
-def makeRoutes() -> Routes:
-    """Handlers of every kind."""
-    routes = Routes("test")
-
-    @routes.add("/hello")
-    def hello(request: Request) -> Response:
-        return Response(200, b"hello", "text/plain")
-
-    @routes.add("/echo", methods=["POST", "PUT"], takes=Takes.WHOLE)
-    def echo(request: Request) -> Response:
-        trailers = [] if request.trailers is None else request.trailers.pairs
-        return Response(200, request.body, fields=[(b"X-" + n, v) for n, v in trailers])
-
-    @routes.add("/count", methods=["POST"], takes=Takes.PIECES)
-    async def count(request: Request) -> Response:
-        assert request.pieces is not None
-        size = 0
-        async for piece in request.pieces:
-            size += len(piece)
-        return Response(200, str(size).encode())
-
-    @routes.add("/ignore", methods=["POST"], takes=Takes.PIECES)
-    async def ignore(request: Request) -> Response:
-        return Response(200, b"ignored")
-
-    @routes.add("/later/{seconds}")
-    async def later(request: Request, seconds: float) -> Response:
-        await request.on.sleep(seconds)
-        return Response(200, b"late")
-
-    @routes.add("/pieces/{n}")
-    def pieces(request: Request, n: int, *, length: int | None = None) -> Response:
-        return Response(200, (b"%d," % i for i in range(n)), length=length)
-
-    @routes.add("/ticks/{n}")
-    def ticks(request: Request, n: int) -> Response:
-        async def body() -> AsyncIterator[bytes]:
-            for i in range(n):
-                await request.on.sleep(1)
-                yield b"%d," % i
-
-        return Response(200, body(), trailers=lambda: [("X-Ticks", str(n))])
-
-    @routes.add("/status/{code}")
-    def status(request: Request, code: int) -> Response:
-        return Response(code, b"body")
-
-    @routes.add("/fails")
-    def fails(request: Request) -> Response:
-        raise ZeroDivisionError
-
-    @routes.add("/failsLater")
-    async def failsLater(request: Request) -> Response:
-        await request.on.sleep(1)
-        raise HTTPError(418, "short and stout")
-
-    @routes.add("/splits")
-    def splits(request: Request) -> Response:
-        return Response(200, b"", fields=[("X-Split", "a\r\nX-Injected: b")])
-
-    @routes.add("/early")
-    def early(request: Request) -> Response:
-        request.on.interim(103, [("Link", "</style.css>")])
-        return Response(200, b"late")
-
-    @routes.add("/junk")
-    def junk(request: Request) -> ByHand:
-        async def script(wire: Wire) -> None:
-            wire.write(b"junk")
-            await wire.sleep(1)
-            wire.write(b"more")
-
-        return ByHand(script)
-
-    @routes.add("/reset")
-    def reset(request: Request) -> ByHand:
-        async def script(wire: Wire) -> None:
-            wire.reset()
-            while True:
-                wire.write(b"nobody hears this")
-                await wire.drained()
-
-        return ByHand(script)
-
-    return routes
 
 
 @pytest.fixture
@@ -143,15 +54,6 @@ def test_pipelining(visit: Visit, size: int) -> None:
     assert found[5].get("Content-Length") == "5"
     assert visit.http.requests == 6
     assert not visit.hasEnded
-
-
-def test_manyPipelined(visit: Visit) -> None:
-    """Others have their turn in between; nothing is lost."""
-    visit.say(request("/hello") * 200)
-    assert 0 < visit.heard.count(b"hello") < 200
-    for _ in range(5):
-        visit.clock.advance(0)
-    assert len(visit.answers(*["GET"] * 200)) == 200
 
 
 def test_costlyPipelined() -> None:
@@ -240,15 +142,6 @@ def test_unwantedLongBody(visit: Visit) -> None:
     assert not visit.transport.disconnecting
     visit.http.readConnectionLost()
     assert visit.transport.disconnecting
-
-
-def test_lingeringIsBounded(visit: Visit) -> None:
-    """A client that goes on sending is cut off after a while."""
-    visit.say(request("/nowhere", "POST", [("Content-Length", "10000000")]))
-    visit.later(1.9)
-    assert not visit.transport.aborted
-    visit.later(2)
-    assert visit.transport.aborted
 
 
 @pytest.mark.parametrize("fields", [[("Content-Length", "11")], [("Transfer-Encoding", "chunked")]])
@@ -480,118 +373,3 @@ def test_switch() -> None:
     assert rest == b"QUIET"
     assert not visit.hasEnded
     assert visit.clock.getDelayedCalls() == []
-
-
-class TestPatience:
-    """What a client may take its time for, and for how long."""
-
-    @pytest.fixture
-    def visit(self) -> Iterator[Visit]:
-        """A visit to somebody with little patience."""
-        patience = Patience(head=3, body=4, sending=5, idle=6, rate=100)
-        one = Visit(HTTPFactory(makeRoutes(), patience=patience))
-        yield one
-        one.end()
-
-    def test_noRequest(self, visit: Visit) -> None:
-        """Who asks nothing is not answered, only left."""
-        visit.later(5.9)
-        assert not visit.hasEnded
-        visit.later(0.2)
-        assert visit.hasEnded
-        assert visit.heard == b""
-
-    def test_betweenRequests(self, visit: Visit) -> None:
-        """The time begins anew with each answer."""
-        visit.later(5)
-        visit.say(request("/hello"))
-        visit.later(5)
-        visit.say(request("/hello"))
-        visit.later(5.9)
-        assert not visit.hasEnded
-        visit.later(0.2)
-        assert visit.hasEnded
-
-    def test_head(self, visit: Visit) -> None:
-        """A head has its time from its first byte; more bytes buy no more of it."""
-        for byte in request("/hello")[:29]:
-            visit.say(bytes([byte]))
-            visit.later(0.1)
-        assert not visit.hasEnded
-        visit.later(0.2)
-        assert [one.status for one in visit.answers("GET")] == [408]
-        assert visit.hasEnded
-
-    @pytest.mark.parametrize("target", ["/echo", "/count"])
-    def test_body(self, visit: Visit, target: str) -> None:
-        """So has a body."""
-        visit.say(request(target, "POST", [("Content-Length", "100")]))
-        visit.later(3.9)
-        assert not visit.hasEnded
-        visit.later(1.1)
-        assert [one.status for one in visit.answers("POST")] == [408]
-        assert visit.hasEnded
-
-    def test_unwantedBody(self, visit: Visit) -> None:
-        """A body that is read away has no more time than one that is wanted."""
-        visit.say(request("/hello", "GET", [("Content-Length", "100")]))
-        visit.later(5.1)
-        assert len(visit.answers("GET")) == 1
-        assert visit.hasEnded
-
-    def test_answerNotTaken(self, visit: Visit) -> None:
-        """Who does not take the answer is reset, and its handler waits until then."""
-        visit.say(request("/pieces/1000000"))
-        visit.http.pauseProducing()
-        before = len(visit.heard)
-        visit.later(3)
-        assert not visit.transport.aborted
-        assert len(visit.heard) <= before + 64 * 20
-        visit.later(3)
-        assert visit.transport.aborted
-
-    def test_answerTaken(self, visit: Visit) -> None:
-        """Who takes it in the end gets all of it."""
-        visit.say(request("/pieces/1000"))
-        visit.http.pauseProducing()
-        visit.later(4)
-        visit.http.resumeProducing()
-        visit.later(5)
-        (one,) = visit.answers("GET")
-        assert one.body == b"".join(b"%d," % i for i in range(1000))
-
-
-@pytest.mark.parametrize(
-    "pause", [lambda http: http.pauseProducing(), lambda http: None], ids=["full", "not"]
-)
-def test_backpressure(pause: Callable[[Any], None]) -> None:
-    """While the client takes nothing, its requests wait unanswered; beyond a bound, unread."""
-    visit = Visit(makeRoutes())
-    pause(visit.http)
-    visit.say(request("/hello") * 3000, 10_000)
-    if visit.heard:
-        for _ in range(60):
-            visit.clock.advance(0)
-        assert visit.heard.count(b"hello") == 3000
-    else:
-        assert visit.transport.producerState == "paused"
-        visit.http.resumeProducing()
-        for _ in range(60):
-            visit.clock.advance(0)
-        assert visit.heard.count(b"hello") == 3000
-        assert visit.transport.producerState == "producing"
-    visit.end()
-
-
-def test_pipelinedWithoutEnd() -> None:
-    """Who sends requests faster than they are answered is not read any more after a while."""
-    visit = Visit(makeRoutes())
-    one = request("/hello")
-    many = one * (70_000 // len(one))
-    visit.say(many)
-    assert visit.transport.producerState == "paused"
-    for _ in range(100):
-        visit.clock.advance(0)
-    assert visit.transport.producerState == "producing"
-    assert visit.heard.count(b"hello") == many.count(one)
-    visit.end()

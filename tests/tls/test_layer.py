@@ -2,133 +2,21 @@
 
 from __future__ import annotations
 
-import random
-import socket
-import struct
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_twisted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import SSL
-from twisted.internet import reactor as realReactor
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
-from twisted.internet.protocol import Protocol
-from twisted.internet.task import Clock, deferLater
-from twisted.internet.testing import StringTransport
-from twisted.internet.threads import deferToThread
+from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from loopbackd.settings import TLSSettings
-from loopbackd.testing import addressOf, serving
-from loopbackd.tls.end import TLSEnd
-from loopbackd.tls.layer import TLSLayer
-from loopbackd.tls.terminator import Terminator
-from tls.ends import Client, client, clientContext, storeIn
-from tls.served import served
+from tls.cases import Case, Ignorant, Inside, Producer, connectionLost
 
-reactor: Any = realReactor
 BOTH = pytest.mark.parametrize("version", ["1.2", "1.3"])
-PLAIN = TLSSettings()
-
-
-@implementer(IHalfCloseableProtocol)
-class Inside(Protocol):
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-
-    def connectionMade(self) -> None:
-        self.told.append("made")
-
-    def dataReceived(self, data: bytes) -> None:
-        self.told.append(data)
-
-    def readConnectionLost(self) -> None:
-        self.told.append("read lost")
-
-    def writeConnectionLost(self) -> None:
-        self.told.append("write lost")
-
-    def connectionLost(self, reason: Any = None) -> None:
-        self.told.append(reason.type.__name__)
-
-
-class Ignorant(Protocol):
-    """Knows nothing of half-closes."""
-
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-
-    def dataReceived(self, data: bytes) -> None:
-        self.told.append(data)
-
-    def connectionLost(self, reason: Any = None) -> None:
-        self.told.append(reason.type.__name__)
-
-
-class Beneath(StringTransport):
-    """A transport in memory, whose ends are counted."""
-
-    connection = None
-    peerFinished = False
-    finished = 0
-
-    def loseWriteConnection(self) -> None:
-        self.finished += 1
-
-
-class Case:
-    """A layer in memory with a client of pyOpenSSL's at the other end."""
-
-    def __init__(self, tmp_path: Path, inside: Any = None, version: str | None = None) -> None:
-        self.clock = Clock()
-        self.end = TLSEnd(Terminator(storeIn(tmp_path)), self.clock)
-        self.inside = Inside() if inside is None else inside
-        self.layer = TLSLayer(self.end, lambda _: self.inside)
-        self.beneath = Beneath()
-        self.layer.makeConnection(self.beneath)
-        self.client = SSL.Connection(clientContext(version), None)
-        self.client.set_connect_state()
-
-    def pump(self) -> None:
-        """Carry bytes both ways until there are none."""
-        moved = True
-        while moved:
-            moved = False
-            try:
-                data = self.client.bio_read(1 << 20)
-                self.layer.dataReceived(data)
-                moved = True
-            except SSL.WantReadError:
-                pass
-            if self.beneath.value():
-                self.client.bio_write(self.beneath.value())
-                self.beneath.clear()
-                moved = True
-
-    def shake(self) -> Case:
-        """Do the handshake."""
-        for _ in range(3):
-            with suppress(SSL.WantReadError):
-                self.client.do_handshake()
-            self.pump()
-        return self
-
-    def hear(self) -> bytes:
-        """What the client got."""
-        self.pump()
-        try:
-            return self.client.recv(1 << 20)
-        except SSL.WantReadError:
-            return b""
 
 
 def test_is_what_twisted_calls_a_tls_transport(tmp_path: Path) -> None:
@@ -233,41 +121,6 @@ def test_a_record_that_is_none_ends_it(tmp_path: Path, logged: Any) -> None:
     assert case.inside.told == ["made", "ConnectionLost"]
 
 
-def connectionLost() -> Any:
-    """A clean end, seen from beneath."""
-    return Failure(ConnectionDone())
-
-
-class Producer:
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def pauseProducing(self) -> None:
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        self.told.append("stop")
-
-
-def test_goodbye_waits_for_the_producer(tmp_path: Path) -> None:
-    """Who registered one has more to write."""
-    case = Case(tmp_path).shake()
-    case.layer.registerProducer(Producer(), False)
-    case.layer.loseConnection()
-    assert not case.beneath.disconnecting
-    case.layer.write(b"more")
-    assert case.hear() == b"more"
-    case.layer.unregisterProducer()
-    assert case.beneath.disconnecting
-    with pytest.raises(SSL.ZeroReturnError):
-        case.hear()
-
-
 def test_a_pause_holds_back_what_was_decrypted(tmp_path: Path) -> None:
     """Records that came in one piece wait for the resume, and the end waits behind them."""
     case = Case(tmp_path)
@@ -311,55 +164,6 @@ def test_a_failure_when_it_goes_on_ends_it(tmp_path: Path, loggedFailures: Any) 
     case.clock.advance(0)
     assert case.beneath.disconnected
     assert loggedFailures.flush(ZeroDivisionError)
-
-
-def test_only_bytes_can_be_written(tmp_path: Path) -> None:
-    """As everywhere."""
-    case = Case(tmp_path).shake()
-    with pytest.raises(TypeError, match="must be bytes, not str"):
-        case.layer.write("words")  # type: ignore[arg-type]
-    case.layer.write(memoryview(b"view"))
-    case.layer.writeSequence([b"a", b"b"])
-    assert case.hear() == b"view"
-    assert case.hear() == b"ab"
-
-
-def test_a_write_is_sent_at_once(tmp_path: Path) -> None:
-    """Nothing waits for another turn of the reactor."""
-    case = Case(tmp_path).shake()
-    case.layer.write(b"x" * 100_000)
-    assert len(case.beneath.value()) > 100_000
-    assert not case.clock.getDelayedCalls()
-
-
-def test_what_is_written_in_one_turn_goes_out_together(tmp_path: Path) -> None:
-    """With the end of the handshake, and as one piece; but much of it does not wait."""
-
-    class Chatty(Inside):
-        def connectionMade(self) -> None:
-            self.transport.write(b"hello ")
-            self.transport.write(b"there")
-
-        def dataReceived(self, data: bytes) -> None:
-            for _ in range(100):
-                self.transport.write(bytes(1000))
-
-    case = Case(tmp_path, Chatty())
-    pieces: list[int] = []
-    plain = case.beneath.write
-
-    def write(data: bytes) -> None:
-        pieces.append(len(data))
-        plain(data)
-
-    case.beneath.write = write  # type: ignore[method-assign]
-    case.shake()
-    assert len(pieces) == 2
-    assert case.hear() == b"hello "
-    assert case.hear() == b"there"
-    case.client.send(b"go on")
-    case.pump()
-    assert len(pieces) == 4 and pieces[2] > 65_536 > pieces[3]
 
 
 def test_a_handshake_has_its_time(tmp_path: Path, logged: Any) -> None:
@@ -467,137 +271,3 @@ def test_any_bytes_in_a_handshake(tmp_path: Path, data: Any) -> None:
     assert case.beneath.disconnecting
     case.layer.connectionLost(connectionLost())
     assert case.inside.told == []
-
-
-# On a real port.
-
-
-@BOTH
-@pytest_twisted.ensureDeferred
-async def test_everything_comes_back_after_the_client_has_finished(version: str) -> None:
-    """Four megabytes in odd pieces through an echo, close_notify behind them, all of it back."""
-    chance = random.Random(62893)
-    data = chance.randbytes(4_000_000)
-
-    def talk(port: int) -> bytes:
-        with client(port, clientContext(version)) as one:
-            heard = []
-            at = 0
-            while at < len(data):
-                size = chance.randrange(1, 40_000)
-                one.say(data[at : at + size])
-                heard.append(one.hear(min(size, len(data) - at)))
-                at += size
-            one.finish()
-            heard.append(one.hear())
-            assert one.ended
-            return b"".join(heard)
-
-    async with serving(reactor, "echo", tls=PLAIN) as loopback:
-        port = addressOf(loopback).port  # type: ignore[attr-defined]
-        assert await deferToThread(talk, port) == data
-
-
-@BOTH
-@pytest.mark.parametrize("protocol", ["echo", "auto"])
-@pytest_twisted.ensureDeferred
-async def test_half_close_on_the_wire(version: str, protocol: str) -> None:
-    """All is sent and finished before anything is read; it comes back, then close_notify."""
-
-    def talk(port: int) -> tuple[bytes, bool]:
-        with client(port, clientContext(version)) as one:
-            one.say(b"\0whatever I say")
-            one.finish()
-            return one.hear(), one.ended
-
-    async with serving(reactor, protocol, tls=PLAIN) as loopback:
-        port = addressOf(loopback).port  # type: ignore[attr-defined]
-        assert await deferToThread(talk, port) == (b"\0whatever I say", True)
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_cut_off_client_gets_its_answer() -> None:
-    """FIN without close_notify: the echo still comes, and close_notify from our side."""
-
-    def talk(port: int) -> tuple[bytes, bool]:
-        with client(port, clientContext()) as one:
-            one.say(b"said")
-            one.sock.shutdown(socket.SHUT_WR)
-            return one.hear(), one.ended
-
-    async with serving(reactor, "echo", tls=PLAIN) as loopback:
-        port = addressOf(loopback).port  # type: ignore[attr-defined]
-        assert await deferToThread(talk, port) == (b"said", True)
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_reset_stays_a_reset() -> None:
-    """abortConnection of the protocol inside, seen by the client."""
-
-    class Abort(Protocol):
-        def dataReceived(self, data: bytes) -> None:
-            self.transport.abortConnection()  # type: ignore[union-attr]
-
-    def talk(port: int) -> None:
-        with client(port, clientContext()) as one:
-            one.say(b"x")
-            with pytest.raises(ConnectionResetError):
-                one.hear()
-
-    await served(reactor, Abort, talk, PLAIN)
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_client_that_does_not_read_is_not_read_from() -> None:
-    """What is held for it stays small, however much it says."""
-    async with serving(reactor, "echo", tls=PLAIN) as loopback:
-        port = addressOf(loopback).port  # type: ignore[attr-defined]
-
-        def flood() -> tuple[Client, int]:
-            one = Client(port, clientContext()).shake()
-            one.sock.settimeout(0.5)
-            sent = 0
-            with pytest.raises(TimeoutError):
-                while sent < 200 << 20:
-                    one.say(bytes(1 << 16))
-                    sent += 1 << 16
-            return one, sent
-
-        one, sent = await deferToThread(flood)
-        assert sent < 40 << 20
-        (connection,) = loopback.connections
-        transport: Any = connection._transport
-        assert transport._tempDataLen + len(transport.dataBuffer) < 1 << 20
-        one.close()
-        while len(loopback.connections):
-            await deferLater(reactor, 0.01, lambda: None)
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_table_names_the_protocol_inside() -> None:
-    """And says goodbye in TLS when it hangs up."""
-    async with serving(reactor, "echo", tls=PLAIN) as loopback:
-        port = addressOf(loopback).port  # type: ignore[attr-defined]
-        one = await deferToThread(lambda: Client(port, clientContext()).shake())
-        one.say(b"x")
-        assert await deferToThread(one.hear, 1) == b"x"
-        (connection,) = loopback.connections
-        assert connection.protocol == "Echo"
-        connection.hangUp()
-        assert await deferToThread(one.hear) == b""
-        assert one.ended
-        one.close()
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_table_shows_a_half_close() -> None:
-    """By close_notify as by FIN."""
-    async with serving(reactor, "chargen", tls=PLAIN) as loopback:
-        port = addressOf(loopback).port  # type: ignore[attr-defined]
-        one = await deferToThread(lambda: Client(port, clientContext()).shake())
-        one.finish()
-        (connection,) = loopback.connections
-        while connection.state != "half-closed":
-            await deferLater(reactor, 0.01, lambda: None)
-        one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        one.close()

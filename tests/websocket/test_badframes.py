@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from talking import Talk
+from memorysocket import Talk
 from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 

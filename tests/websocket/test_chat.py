@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from talking import Talk, masked, message
+from memorysocket import Talk, masked, message
 
 from loopbackd.websocket.chat import NOT_TEXT, TOO_SLOW, Rooms
 

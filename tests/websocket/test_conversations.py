@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from talking import Talk, masked
+from memorysocket import Talk, masked
 from wsproto.events import CloseConnection, Ping, Pong
 
 from loopbackd.websocket.badframes import BAD_FRAMES

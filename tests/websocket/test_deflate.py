@@ -7,7 +7,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from talking import masked
+from memorysocket import masked
 
 from loopbackd.websocket.deflate import Deflater, Deflating
 from loopbackd.websocket.inbound import Inbound, PeerClosed, SocketLimits, Wrong

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from talking import masked
+from memorysocket import masked
 from wsproto.events import Ping, Pong
 
 from loopbackd.websocket.deflate import Deflating

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from talking import masked
+from memorysocket import masked
 
 from loopbackd.websocket.quick import quickMessage, unmasked
 

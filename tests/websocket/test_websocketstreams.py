@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest_twisted
-from talking import masked
+from memorysocket import masked
 from twisted.internet import reactor as realReactor
 from twisted.internet.threads import deferToThread
 

@@ -83,8 +83,14 @@ def _openEcho(
 def makeRoutes() -> Routes:
     """The table; what is said in its rooms is heard in no other's."""
     routes = Routes("WebSockets")
-    rooms = Rooms()
+    _addEcho(routes)
+    _addChat(routes)
+    _addEnds(routes)
+    _addBad(routes)
+    return routes
 
+
+def _addEcho(routes: Routes) -> None:
     @routes.add(
         "/websocket/echo",
         group=_WEBSOCKET,
@@ -117,6 +123,10 @@ def makeRoutes() -> Routes:
             compress=compress,
         )
 
+
+def _addChat(routes: Routes) -> None:
+    rooms = Rooms()
+
     @routes.add(
         "/ws",
         group=_WEBSOCKET,
@@ -136,6 +146,8 @@ def makeRoutes() -> Routes:
         refuseForeignPages(request)
         return openSocket(request, lambda socket: rooms.chat(socket, room, name), limits=_CHAT)
 
+
+def _addEnds(routes: Routes) -> None:
     @routes.add(
         "/ws/close/{code}",
         group=_WEBSOCKET,
@@ -175,6 +187,8 @@ def makeRoutes() -> Routes:
         limits = SocketLimits(keepalive=10.0)
         return openSocket(request, lambda socket: ping(socket, count, interval), limits=limits)
 
+
+def _addBad(routes: Routes) -> None:
     @routes.add(
         "/ws/bad/{how}",
         group=_WEBSOCKET,
@@ -190,8 +204,7 @@ def makeRoutes() -> Routes:
         if handshake is None:
             return openSocket(request, lambda socket: misbehave(socket, BAD_FRAMES[how]))
         answer = openSocket(request, echo, compress=False)
-        right = [(name, value) for name, value in answer.fields]
-        answer.fields = [*handshake.change(right)]
+        answer.fields = handshake.change(answer.fields)
         return answer
 
     @routes.add("/ws/bad", group=_WEBSOCKET, example="/ws/bad")
@@ -200,5 +213,3 @@ def makeRoutes() -> Routes:
         frames = [{**_described(one), "code": one.code} for one in BAD_FRAMES.values()]
         handshakes = [{**_described(one), "opens": one.opens} for one in BAD_HANDSHAKES.values()]
         return answerJSON({"frames": frames, "handshakes": handshakes})
-
-    return routes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from crossings import BROWSER
+from corspolicies import BROWSER
 from visiting import Answered, ask
 
 from loopbackd.protocols.httpbin.own.crossorigin import POLICIES

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from talking import message
+from memorysocket import message
 from visiting import Visit, ask, request
 from wsproto import WSConnection
 from wsproto.connection import Connection, ConnectionType

@@ -14,7 +14,8 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from tls.cases import Case, Ignorant, Inside, Producer, connectionLost
+from loopbackd.tls.layer import TLSLayer
+from tls.cases import Beneath, Case, Ignorant, Inside, Producer, connectionLost
 
 BOTH = pytest.mark.parametrize("version", ["1.2", "1.3"])
 

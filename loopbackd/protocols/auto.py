@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from loopbackd.connection import connectionOf
 from loopbackd.iloopbackd import IServedFactory, Surroundings
+from loopbackd.logs import OncePerSecond
 from loopbackd.net.deadlines import Deadlines
 from loopbackd.net.eager import protocolFailed
 from loopbackd.net.transport import switchProtocol
@@ -91,7 +92,7 @@ class Auto(Protocol):
     def wasUndecided(self) -> None:
         """The client began something and has not gone on: take it for what it looks like."""
         if self._proxy is not None:
-            _log.warn("{connection}: its PROXY header never ended.", connection=self._name())
+            self._sayOf("its PROXY header never ended.")
             self.transport.abortConnection()
         else:
             self._unattended(self._decided, self._detector.decide())
@@ -132,14 +133,14 @@ class Auto(Protocol):
         data = self._detector.data
         if kind is Kind.TLS and self.factory.terminator is not None:
             if self._isInside:
-                _log.warn("{connection}: TLS within TLS.", connection=self._name())
+                self._sayOf("TLS within TLS.")
                 self._stopWaiting()
                 self.transport.loseConnection()
             else:
                 self._handOverTo(TLSLayer(self.factory.tls, self._inside), data)
         elif kind is Kind.PROXY and Kind.PROXY.value not in self.factory.routes:
             if self._unwrapped:
-                _log.warn("{connection}: a second PROXY header.", connection=self._name())
+                self._sayOf("a second PROXY header.")
                 self._stopWaiting()
                 self.transport.abortConnection()
                 return
@@ -152,7 +153,7 @@ class Auto(Protocol):
         try:
             header = parser.feed(data)
         except ProxyHeaderError as error:
-            _log.warn("{connection}: {error}", connection=self._name(), error=error)
+            self._sayOf(str(error))
             self._stopWaiting()
             self.transport.abortConnection()
             return
@@ -208,6 +209,16 @@ class Auto(Protocol):
     def _name(self) -> object:
         return connectionOf(self.transport) or self.transport.getPeer()
 
+    def _sayOf(self, what: str) -> None:
+        untold = self.factory.lines.take("")
+        if untold is not None:
+            _log.warn(
+                "{connection}: {what}{more}",
+                connection=self._name(),
+                what=what,
+                more=f" ({untold} more like it since the last such line)" if untold else "",
+            )
+
 
 @implementer(IServedFactory)
 class AutoFactory(Factory):
@@ -228,6 +239,7 @@ class AutoFactory(Factory):
     silent: Deadlines[Auto]
     undecided: Deadlines[Auto]
     tls: TLSEnd
+    lines: OncePerSecond
 
     def __init__(self, *, greeting_delay: float = 0.5, detect_timeout: float = 1.0) -> None:
         for name, value in (("greeting_delay", greeting_delay), ("detect_timeout", detect_timeout)):
@@ -247,6 +259,7 @@ class AutoFactory(Factory):
         clock = surroundings.reactor
         self.silent = Deadlines(clock, self._greetingDelay, Auto.wasSilent)
         self.undecided = Deadlines(clock, self._detectTimeout, Auto.wasUndecided)
+        self.lines = OncePerSecond(clock)
         if self.terminator is not None:
             self.tls = TLSEnd(self.terminator, clock)
         for factory in self.routes.values():

@@ -436,6 +436,21 @@ class TestProxyHeader:
         assert case.chosen == ""
         assert case.isAtRest()
 
+    def test_flood(self, warnings: list[str]) -> None:
+        """However many are wrong, the log has a line a second, and the count of the others."""
+        case = Case()
+        for seconds in (0, 0, 0, 1):
+            case.clock.advance(seconds)
+            transport = Transport(peerAddress=PEER)
+            protocol = case.factory.buildProtocol(PEER)
+            assert protocol is not None
+            transport.connection = case.connection
+            protocol.makeConnection(transport)
+            protocol.dataReceived(b"PROXY TCP4 x\r\n")
+            assert transport.disconnected
+        assert len(warnings) == 2
+        assert "2 more like it" in warnings[1]
+
     def test_neverEnding(self, warnings: list[str]) -> None:
         """It must be whole in detect_timeout; else a reset, and one warning."""
         case = Case()

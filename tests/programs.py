@@ -106,6 +106,13 @@ def urlOf(loopback: Loopback, path: str = "/") -> str:
     return "http://{}:{}{}".format(*where(loopback), path)
 
 
+async def curled(curl: str, loopback: Loopback, path: str, *options: str) -> Ran:
+    """What curl, which must succeed, makes of something that is served by HTTP."""
+    ran = await run(curl, "-qsS", "--noproxy", "*", *options, urlOf(loopback, path))
+    assert (ran.code, ran.err) == (0, b"")
+    return ran
+
+
 async def untilGreeted(argv: list[str], lines: int = 2) -> bytes:
     """The first lines that a program prints whose input stays open; then it is ended."""
 

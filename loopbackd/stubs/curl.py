@@ -8,8 +8,8 @@ from typing import Final
 
 from twisted.internet.address import UNIXAddress
 
+from loopbackd.http.hosts import isLoopback, splitHost
 from loopbackd.stubs.journal import Entry
-from loopbackd.stubs.targets import isLoopback, splitHost
 
 _PRINTABLE: Final = re.compile(rb"[\t\n\x20-\x7e]*")
 _LONGEST_WORD: Final = 60_000

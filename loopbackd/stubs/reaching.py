@@ -19,7 +19,7 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from loopbackd.stubs.targets import isLoopback
+from loopbackd.http.hosts import isLoopback
 
 _CONNECT_TIMEOUT: Final = 10
 

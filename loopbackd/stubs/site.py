@@ -9,10 +9,10 @@ from twisted.logger import Logger
 
 from loopbackd.http.endpoints import Endpoint, Takes
 from loopbackd.http.errors import HTTPError
+from loopbackd.http.guarding import guard
 from loopbackd.http.messages import Answer, ByHand, Request, Response, SwitchProtocols
 from loopbackd.http.routes import Found, Routes, Site
 from loopbackd.stubs.asked import NOT_JSON, Asked
-from loopbackd.stubs.guarding import guard
 from loopbackd.stubs.har import isoTime
 from loopbackd.stubs.journal import Entry, Journal
 from loopbackd.stubs.table import Stub, Stubs

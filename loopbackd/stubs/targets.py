@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 
 from loopbackd.explaining import shown
+from loopbackd.http.hosts import isLoopback
 
 _ADDRESS: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?"
@@ -57,22 +57,3 @@ def parseTarget(text: str, key: str, allowRemote: bool) -> Target:
         )
     port = f":{found['port']}" if found["port"] else ""
     return Target(found["scheme"], found["host"] + port, path)
-
-
-def splitHost(said: str) -> tuple[str, str]:
-    """A host, and its port or nothing, as they stand in C{Host}."""
-    host, bracket, port = said.partition("]")
-    if not bracket:
-        host, _, port = said.partition(":")
-    return host + bracket, port.removeprefix(":")
-
-
-def isLoopback(host: str) -> bool:
-    """Whether a host, with no port, is this machine and nothing else."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from programs import HOST, Served
+from programs import HOST, Program, Served
 from running import HERE, LOGGED, PATIENCE, launch, service
 
 
@@ -67,3 +67,9 @@ def ran(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
         return done
 
     return run
+
+
+@pytest.fixture
+def curl(program: Program) -> str:
+    """Its path."""
+    return program("curl")

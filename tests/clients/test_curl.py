@@ -9,26 +9,12 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from programs import Program, Ran, run, urlOf, where
+from programs import Program, curled, run, urlOf, where
 from twisted.internet import reactor as realReactor
 
-from loopbackd.service import Loopback
 from loopbackd.testing import serving
 
 reactor: Any = realReactor
-
-
-@pytest.fixture
-def curl(program: Program) -> str:
-    """Its path."""
-    return program("curl")
-
-
-async def get(curl: str, loopback: Loopback, path: str, *options: str) -> Ran:
-    """Run it; it must succeed."""
-    ran = await run(curl, "-qsS", "--noproxy", "*", *options, urlOf(loopback, path))
-    assert (ran.code, ran.err) == (0, b"")
-    return ran
 
 
 @pytest_twisted.ensureDeferred
@@ -36,7 +22,7 @@ async def test_theSameConnection(curl: str) -> None:
     """Several requests go over one connection, and a HEAD between them does no harm."""
     async with serving(reactor, "auto") as loopback:
         urls = [urlOf(loopback, path) for path in ("/get", "/ip", "/nowhere", "/headers")]
-        ran = await get(curl, loopback, "/get", "-w", "%{num_connects} %{http_code}\n", *urls)
+        ran = await curled(curl, loopback, "/get", "-w", "%{num_connects} %{http_code}\n", *urls)
         assert re.findall(rb"^([01]) (\d+)$", ran.out, re.M) == [
             (b"1", b"200"),
             (b"0", b"200"),
@@ -51,7 +37,7 @@ async def test_theSameConnection(curl: str) -> None:
 async def test_head(curl: str) -> None:
     """HEAD is no page, but its length."""
     async with serving(reactor, "auto") as loopback:
-        ran = await get(curl, loopback, "/get", "-I")
+        ran = await curled(curl, loopback, "/get", "-I")
         assert re.search(rb"\r\nContent-Length: [1-9]\d+\r\n", ran.out)
         assert ran.out.endswith(b"\r\n\r\n")
 
@@ -60,7 +46,7 @@ async def test_head(curl: str) -> None:
 async def test_behindABalancer(curl: str) -> None:
     """curl can speak as a load balancer: the PROXY header is taken off."""
     async with serving(reactor, "auto") as loopback:
-        ran = await get(curl, loopback, "/ip", "--haproxy-protocol")
+        ran = await curled(curl, loopback, "/ip", "--haproxy-protocol")
         assert json.loads(ran.out) == {"origin": "127.0.0.1"}
 
 
@@ -70,7 +56,7 @@ async def test_refusedUpload(curl: str, tmp_path: Path, expect: str) -> None:
     """Who sends a big body to the wrong place sees why, whether or not it waits to be asked."""
     (tmp_path / "big").write_bytes(bytes(5_000_000))
     async with serving(reactor, "auto") as loopback:
-        ran = await get(
+        ran = await curled(
             *(curl, loopback, "/get", "-i", "-H", expect),
             *("--data-binary", f"@{tmp_path}/big"),
         )

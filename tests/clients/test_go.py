@@ -9,27 +9,13 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from programs import Program, Ran, run, urlOf
+from programs import curled, run, urlOf
 from twisted.internet import reactor as realReactor
 from twisted.internet import task
 
-from loopbackd.service import Loopback
 from loopbackd.testing import serving
 
 reactor: Any = realReactor
-
-
-@pytest.fixture
-def curl(program: Program) -> str:
-    """Its path."""
-    return program("curl")
-
-
-async def get(curl: str, loopback: Loopback, path: str, *options: str) -> Ran:
-    """Run it; it must succeed."""
-    ran = await run(curl, "-qsS", "--noproxy", "*", *options, urlOf(loopback, path))
-    assert (ran.code, ran.err) == (0, b"")
-    return ran
 
 
 @pytest.mark.parametrize("path", ["/go/redirect/4", "/go/redirect/4?absolute=true"])
@@ -37,7 +23,7 @@ async def get(curl: str, loopback: Loopback, path: str, *options: str) -> Ran:
 async def test_redirects_stay_in_the_dialect(curl: str, path: str) -> None:
     """At their end is its C{/get}, where everything is a list."""
     async with serving(reactor, "http") as loopback:
-        ran = await get(curl, loopback, path, "-L", "-w", "%{num_redirects}")
+        ran = await curled(curl, loopback, path, "-L", "-w", "%{num_redirects}")
         shown, end, count = ran.out.rpartition(b"}\n")
         assert count == b"4"
         assert json.loads(shown + end)["headers"]["Accept"] == ["*/*"]
@@ -52,7 +38,7 @@ async def test_cookies_come_and_go(curl: str, tmp_path: Path) -> None:
             ("/go/cookies/set?flavour=oats&shape=round", {"flavour": "oats", "shape": "round"}),
             ("/go/cookies/delete?shape", {"flavour": "oats"}),
         ):
-            ran = await get(curl, loopback, path, "-L", "-b", jar, "-c", jar)
+            ran = await curled(curl, loopback, path, "-L", "-b", jar, "-c", jar)
             assert json.loads(ran.out) == {"cookies": cookies}
 
 
@@ -62,9 +48,11 @@ async def test_digest(curl: str, algorithm: str) -> None:
     """The right password is known by its answer to the challenge, the wrong one as well."""
     path = f"/go/digest-auth/auth/user/secret{algorithm}"
     async with serving(reactor, "http") as loopback:
-        ran = await get(curl, loopback, path, "--digest", "-u", "user:secret")
+        ran = await curled(curl, loopback, path, "--digest", "-u", "user:secret")
         assert json.loads(ran.out)["authenticated"] is True
-        ran = await get(curl, loopback, path, "--digest", "-u", "user:wrong", "-w", "%{http_code}")
+        ran = await curled(
+            curl, loopback, path, "--digest", "-u", "user:wrong", "-w", "%{http_code}"
+        )
         assert ran.out.endswith(b"401")
 
 
@@ -72,9 +60,9 @@ async def test_digest(curl: str, algorithm: str) -> None:
 async def test_parts_and_trailers(curl: str) -> None:
     """Several ranges are several parts; trailers come behind the last chunk."""
     async with serving(reactor, "http") as loopback:
-        ran = await get(curl, loopback, "/go/range/60", "-r", "0-3,10-12")
+        ran = await curled(curl, loopback, "/go/range/60", "-r", "0-3,10-12")
         assert re.findall(rb"^([a-z]+)\r$", ran.out, re.M) == [b"abcd", b"klm"]
-        ran = await get(curl, loopback, "/go/trailers?x-a=1", "--raw")
+        ran = await curled(curl, loopback, "/go/trailers?x-a=1", "--raw")
         assert ran.out.endswith(b"\r\n0\r\nX-A: 1\r\n\r\n")
 
 
@@ -84,7 +72,7 @@ async def test_an_upload_waits_to_be_asked(curl: str, tmp_path: Path) -> None:
     async with serving(reactor, "http") as loopback:
         for size, status in ((1 << 20, b"200"), ((1 << 20) + 1, b"400")):
             (tmp_path / "file").write_bytes(bytes(size))
-            ran = await get(
+            ran = await curled(
                 *(curl, loopback, "/go/upload", "-T", f"{tmp_path}/file"),
                 *("-H", "Expect: 100-continue", "-w", "%{http_code}"),
             )

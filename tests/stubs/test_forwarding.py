@@ -19,7 +19,7 @@ from loopbackd.http.fields import Fields
 from loopbackd.service import Loopback
 from loopbackd.settings import Settings, convert
 from loopbackd.stubs.forwarding import endToEnd
-from loopbackd.stubs.targets import isLoopback, parseTarget
+from loopbackd.stubs.targets import parseTarget
 from loopbackd.testing import addressOf, connect, converse, serving, servingAll
 from stubs.stubbing import settings as httpSettings
 
@@ -320,29 +320,6 @@ def test_whatIsEndToEnd() -> None:
         [(b"B", b"1"), (b"connection", b"close, x-A"), (b"X-a", b"2"), (b"TE", b"3"), (b"b", b"4")]
     )
     assert endToEnd(fields) == [(b"B", b"1"), (b"b", b"4")]
-
-
-@pytest.mark.parametrize(
-    ("host", "is_"),
-    [
-        ("localhost", True),
-        ("LOCALHOST.", True),
-        ("a.localhost", True),
-        ("127.0.0.1", True),
-        ("127.1.2.3", True),
-        ("[::1]", True),
-        ("localhost.example.com", False),
-        ("0.0.0.0", False),
-        ("10.0.0.1", False),
-        ("[::]", False),
-        ("[::ffff:10.0.0.1]", False),
-        ("127.1", False),
-        ("", False),
-    ],
-)
-def test_thisMachine(host: str, is_: bool) -> None:
-    """Names that lead to this machine whoever is asked, and no other."""
-    assert isLoopback(host) is is_
 
 
 def test_addresses() -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from loopbackd.connection import Connection
+from loopbackd.http.guarding import refuseForeignNames
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.peer.identity import PeerIdentity
@@ -14,7 +15,6 @@ from loopbackd.peer.process import findProcess, processOf, userName
 from loopbackd.peer.tcpinfo import tcpInfoOf
 from loopbackd.protocols.hello import shownAddress
 from loopbackd.protocols.httpbin.dialect import JSON, TEXT, Bare, jsonText
-from loopbackd.stubs.guarding import refuseForeignNames
 from loopbackd.tls.facts import factsOf
 
 routes = Routes("connections")

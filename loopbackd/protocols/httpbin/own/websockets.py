@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from msgspec import Meta
 
 from loopbackd.http.errors import HTTPError
+from loopbackd.http.guarding import refuseForeignPages
 from loopbackd.http.messages import Request, Response, SwitchProtocols
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import answerJSON
-from loopbackd.stubs.guarding import refuseForeignPages
 from loopbackd.websocket.badframes import BAD_FRAMES, BadFrames
 from loopbackd.websocket.badhandshakes import BAD_HANDSHAKES, BadHandshake
 from loopbackd.websocket.chat import Rooms

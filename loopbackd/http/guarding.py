@@ -12,8 +12,8 @@ from ipaddress import ip_address
 from typing import Final
 
 from loopbackd.http.errors import HTTPError
+from loopbackd.http.hosts import isLoopback, splitHost
 from loopbackd.http.messages import Request
-from loopbackd.stubs.targets import isLoopback, splitHost
 
 _OWN_SITES: Final = frozenset(["same-origin", "none"])
 

@@ -92,6 +92,9 @@ def explain(
 
 def shown(value: object) -> str:
     """A value in a message: one line, not endless."""
+    if isinstance(value, str | bytes | list):
+        # The rest would not be seen, but can be megabytes of somebody's body.
+        value = value[: _LONGEST_VALUE + 1]
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 

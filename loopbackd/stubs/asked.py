@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import Fields
 from loopbackd.http.messages import Request, parseQuery
 
@@ -14,6 +15,12 @@ Pairs = list[tuple[str, str]]
 
 NOT_JSON: Final = object()
 """What L{Asked.json} is where the body is none."""
+
+MOST_FIELDS: Final = 10_000
+"""Fields of a form that are taken apart, which keeps everybody else waiting."""
+
+MOST_VALUES: Final = 200_000
+"""Objects and lists in JSON that are taken apart, five times as many other values."""
 
 
 class Asked:
@@ -91,10 +98,16 @@ class Asked:
 
     @property
     def form(self) -> Pairs:
-        """The fields of the body, where it is C{application/x-www-form-urlencoded}."""
+        """
+        The fields of the body, where it is C{application/x-www-form-urlencoded}.
+
+        @raise HTTPError: 413; they are too many.
+        """
         if self._form is None:
             kind = (self.fields.get("content-type") or "").partition(";")[0].strip().lower()
             isForm = kind == "application/x-www-form-urlencoded"
+            if isForm and self._body.count(b"&") >= MOST_FIELDS:
+                raise HTTPError(413, f"a form may have {MOST_FIELDS} fields here")
             self._form = parseQuery(self._body) if isForm else []
         return self._form
 
@@ -105,8 +118,17 @@ class Asked:
 
     @property
     def json(self) -> Any:
-        """The body as JSON, or L{NOT_JSON}; whatever its type is said to be."""
+        """
+        The body as JSON, or L{NOT_JSON}; whatever its type is said to be.
+
+        @raise HTTPError: 413; it has too many values.
+        """
         if self._json is msgspec.UNSET:
+            body = self._body
+            # No more than this many: a bracket or comma in a text counts, too.
+            values = 5 * (body.count(b"{") + body.count(b"[")) + body.count(b",")
+            if values > 5 * MOST_VALUES and body.lstrip()[:1] in (b"{", b"["):
+                raise HTTPError(413, f"JSON may have {MOST_VALUES} objects and lists here")
             try:
                 self._json = msgspec.json.decode(self._body)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

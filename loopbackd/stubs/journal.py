@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
+from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import Pair, asPairs
 from loopbackd.http.messages import Body, Drawn, Request, Response, reasonFor
 from loopbackd.http.sending import closeBody, piecesOf
@@ -135,6 +136,22 @@ class Entry:
         return Asked(head.method, head.path, head.query, head.fields, self.body.data)
 
 
+def isLike(entry: Entry, wanted: Matcher, stub: str | None = None) -> bool:
+    """
+    Whether a request is as wanted.
+
+    A condition on the body is not met where the body was cut, or has too much in it.
+
+    @param stub: and this one has answered it.
+    """
+    if (stub is not None and entry.stub != stub) or (wanted.body and entry.body.isCut):
+        return False
+    try:
+        return wanted.matches(entry.asked)
+    except HTTPError:
+        return False
+
+
 class Journal:
     """
     The last requests.
@@ -182,17 +199,11 @@ class Journal:
         """
         The requests that are so, the oldest first.
 
-        A condition on the body is not met where the body was cut.
+        See L{isLike}.
 
         @param stub: only those this stub has answered.
         """
-        return [
-            entry
-            for entry in self._entries
-            if (stub is None or entry.stub == stub)
-            and not (wanted.body and entry.body.isCut)
-            and wanted.matches(entry.asked)
-        ]
+        return [entry for entry in self._entries if isLike(entry, wanted, stub)]
 
     def count(self, wanted: Matcher) -> int:
         """How many requests were so."""

@@ -57,10 +57,8 @@ def byTemplate(template: str) -> Locate:
             return None
         words: Words = {}
         for pattern, segment in zip(patterns, segments, strict=True):
-            found = pattern.fullmatch(segment)
-            if found is None:
+            if not pattern.fits(segment, words):
                 return None
-            words.update(found.groupdict())
         return words
 
     return locate
@@ -87,29 +85,72 @@ def _segments(path: bytes) -> list[str]:
     return [unquote_to_bytes(one).decode("utf-8", "replace") for one in path.split(b"/")]
 
 
-def _patterns(template: str) -> tuple[list[re.Pattern[str]], bool]:
+class _Pattern:
+    """
+    A segment with variables.
+
+    Not a regular expression: one with several variables can be kept busy for hours by a client.
+
+    @ivar texts: what stands before, between and behind the variables.
+    @ivar isRest: whether the only variable may stand for nothing.
+    """
+
+    __slots__ = ("isRest", "names", "texts")
+
+    def __init__(self, texts: list[str], names: list[str], isRest: bool) -> None:
+        self.texts = texts
+        self.names = names
+        self.isRest = isRest
+
+    def fits(self, segment: str, words: Words) -> bool:
+        """Whether a segment is like that; then its words are added: the first as long as can be."""
+        first, *others = self.texts
+        if not self.names:
+            return segment == first
+        if not segment.startswith(first):
+            return False
+        start, end = len(first), len(segment)
+        least = 0 if self.isRest else 1
+        # From the end, each text as far behind as it can be.
+        for number in range(len(others), 0, -1):
+            isLast = number == len(others)
+            text = others[number - 1]
+            if isLast:
+                at = end - len(text) if segment.endswith(text) else -1
+            else:
+                # Behind it there is something for the variable that follows.
+                at = segment.rfind(text, start, end - 1)
+            if at < start + least:
+                return False
+            if not isLast:
+                words[self.names[number]] = segment[at + len(text) : end]
+            end = at
+        words[self.names[0]] = segment[start:end]
+        return True
+
+
+def _patterns(template: str) -> tuple[list[_Pattern], bool]:
     """A pattern for each segment, and whether the last stands for all that follow."""
     patterns = []
-    names: set[str] = set()
+    known: set[str] = set()
     segments = template.split("/")
     for number, segment in enumerate(segments):
-        wanted, literal, at = "", "", 0
+        texts, names, at = [], [], 0
+        rest = None
         for variable in _VARIABLE.finditer(segment):
             name, rest = variable.groups()
-            if name in names or name[0].isdigit():
+            if name in known or name[0].isdigit():
                 raise ValueError(f"path = {shown(template)}: give each variable a name of its own")
             if rest and (number != len(segments) - 1 or variable.group() != segment):
                 raise ValueError(f"path = {shown(template)}: {{{name}...}} is the last segment")
-            names.add(name)
-            literal += segment[at : variable.start()]
-            wanted += re.escape(segment[at : variable.start()])
-            wanted += f"(?P<{name}>.{'*' if rest else '+'})"
+            known.add(name)
+            names.append(name)
+            texts.append(segment[at : variable.start()])
             at = variable.end()
-        wanted += re.escape(segment[at:])
-        literal += segment[at:]
-        if "{" in literal or "}" in literal:
+        texts.append(segment[at:])
+        if any(brace in text for brace in "{}" for text in texts):
             raise ValueError(
                 f"path = {shown(template)}: a variable is {{name}}; braces as such need path_regex"
             )
-        patterns.append(re.compile(wanted, re.S))
+        patterns.append(_Pattern(texts, names, bool(rest)))
     return patterns, template.endswith("...}")

@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -18,11 +18,17 @@ from loopbackd.http.routes import Routes
 from loopbackd.httpsettings import Conditions
 from loopbackd.stubs.curl import curlCommand
 from loopbackd.stubs.har import archive, harEntry, isoTime
-from loopbackd.stubs.journal import Entry, Journal, Kept
+from loopbackd.stubs.journal import Entry, Journal, Kept, isLike
 from loopbackd.stubs.matching import Matcher, hasPatterns
 from loopbackd.stubs.table import Stubs
 
 _JSON = "application/json"
+_LONGEST: Final = 65536
+"""Bytes of conditions: each is looked at for each request that is kept."""
+
+_A_TURN: Final = 0.01
+"""Seconds that the search may keep everybody else waiting."""
+
 Format = Literal["json", "har", "curl"]
 
 
@@ -31,7 +37,7 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
     routes = Routes("the journal")
 
     @routes.add("/_loopbackd/requests", group="journal", produces=[_JSON, "text/plain"])
-    def listed(
+    async def listed(
         request: Request,
         *,
         format: Format = "json",
@@ -42,7 +48,7 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
     ) -> Response:
         """What was asked, the oldest first."""
         wanted = _matcher(Conditions(method=method or (), path=path))
-        found = journal.find(wanted, stub)
+        found = await _search(request, journal, wanted, stub)
         return written(found if last is None else found[-last:], format)
 
     @routes.add("/_loopbackd/requests", methods=["DELETE"], group="journal", usual=204)
@@ -52,8 +58,10 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
         return Response(204)
 
     @routes.add("/_loopbackd/requests/find", methods=["POST"], takes=Takes.WHOLE, group="journal")
-    def found(request: Request, *, format: Format = "json") -> Response:
+    async def found(request: Request, *, format: Format = "json") -> Response:
         """What was asked and meets the conditions in the body, which are a stub's, in JSON."""
+        if len(request.body) > _LONGEST:
+            raise HTTPError(413, f"conditions may have {_LONGEST} bytes")
         try:
             conditions = msgspec.json.decode(request.body, type=Conditions)
         except (msgspec.MsgspecError, RecursionError) as error:
@@ -61,7 +69,7 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
         if hasPatterns(conditions):
             # Whoever may ask here is not who wrote the configuration.
             raise HTTPError(400, "regular expressions could keep us busy without end; use contains")
-        return written(journal.find(_matcher(conditions)), format)
+        return written(await _search(request, journal, _matcher(conditions)), format)
 
     @routes.add("/_loopbackd/stubs", group="journal")
     def stubsListed(request: Request) -> Response:
@@ -79,6 +87,21 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
         return Response(204)
 
     return routes
+
+
+async def _search(
+    request: Request, journal: Journal, wanted: Matcher, stub: str | None = None
+) -> list[Entry]:
+    """The entries that are so; others are served in between, since there can be many."""
+    found = []
+    began = request.on.seconds()
+    for entry in journal:
+        if isLike(entry, wanted, stub):
+            found.append(entry)
+        if request.on.seconds() - began > _A_TURN:
+            await request.on.sleep(0)
+            began = request.on.seconds()
+    return found
 
 
 def _matcher(conditions: Conditions) -> Matcher:

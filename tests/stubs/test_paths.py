@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -90,3 +91,21 @@ def test_byRegex() -> None:
     assert locate(at("/a%20b/12x")) is None
     with pytest.raises(ValueError, match=r"path_regex = '\(': not a regular expression"):
         byRegex("(")
+
+
+@given(st.lists(st.text("ab-", max_size=2), min_size=2, max_size=5), st.text("ab-", max_size=12))
+def test_variables_take_what_a_regular_expression_would(texts: list[str], segment: str) -> None:
+    """Each as much as it can, from the left, and at least one character."""
+    names = [f"v{number}" for number in range(len(texts) - 1)]
+    template = texts[0] + "".join(f"{{{n}}}{t}" for n, t in zip(names, texts[1:], strict=True))
+    wanted = re.escape(texts[0]) + "".join(
+        f"(?P<{n}>.+){re.escape(t)}" for n, t in zip(names, texts[1:], strict=True)
+    )
+    found = re.fullmatch(wanted, segment)
+    assert byTemplate(f"/{template}")(at(f"/{segment}")) == (found and found.groupdict())
+
+
+def test_many_variables_cost_little() -> None:
+    """No client can keep us busy with a path that nearly fits."""
+    template = "/" + "-".join(f"{{v{number}}}" for number in range(20)) + ".json"
+    assert byTemplate(template)(at("/" + "-" * 10_000)) is None

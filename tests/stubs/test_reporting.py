@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from loopbackd.stubs.har import archive, isoTime
+from loopbackd.stubs.journal import Entry
 from stubs.stubbing import Stubbed
 
 TOML = (
@@ -200,7 +201,8 @@ def test_foundByConditions() -> None:
         *({"body": {"form": {"a": {"not_regex": "a"}}}}, {"cookies": {"a": {"regex": "a"}}}),
     ):
         assert one.ask(find, "POST", body=json.dumps(wrong).encode()).status == 400
-    assert one.ask(find, "POST", body=b"[" * 100_000).status == 400
+    assert one.ask(find, "POST", body=b"[" * 10_000).status == 400
+    assert one.ask(find, "POST", body=b"[" * 100_000).status == 413
 
 
 def test_stubsListed() -> None:
@@ -251,3 +253,24 @@ def test_whoMaySee(host: str, fields: list[tuple[str, str]], status: int) -> Non
     (answered,) = one.visit.answers("GET")
     assert answered.status == status
     assert answered.get("Access-Control-Allow-Origin") is None
+
+
+def test_a_search_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes; and what is found is all of it."""
+    one = Stubbed("journal = 9")
+    for number in range(5):
+        one.ask(f"/get?{number}")
+    clock, looks = one.visit.clock, []
+
+    def slowly(entry: Entry, *wanted: object) -> bool:
+        looks.append(entry)
+        clock.rightNow += 0.02
+        return True
+
+    monkeypatch.setattr("loopbackd.stubs.reporting.isLike", slowly)
+    one.send("/_loopbackd/requests")
+    assert len(looks) == 1
+    for _ in range(5):
+        clock.advance(0)
+    assert len(looks) == 5
+    assert one.visit.answers("GET", "GET", "GET", "GET", "GET", "GET")[-1].json["count"] == 5

@@ -250,3 +250,24 @@ def test_aBodyInManyPieces() -> None:
     one.visit.say(head + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
     (entry,) = one.site.journal
     assert (entry.body.data, entry.body.size, entry.body.isCut) == (b"x" * 1000, 5000, True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "type", "body"),
+    [
+        ("json_subset = { a = 1 }", "application/json", b"[" + b"{}," * 250_000 + b"{}]"),
+        ("json = 1", "application/json", b" [" + b"1," * 1_100_000 + b"1]"),
+        ("form = { a = '1' }", "application/x-www-form-urlencoded", b"a&" * 10_001),
+    ],
+)
+def test_too_much_in_a_body(wanted: str, type: str, body: bytes) -> None:
+    """What would keep everybody waiting while it is taken apart is refused before."""
+    one = Stubbed(f"[[stub]]\npath = '/a'\nbody = {{ {wanted} }}\nanswer = {{ text = 'x' }}")
+    assert one.ask("/a", "POST", [("Content-Type", type)], body).status == 413
+    assert one.ask("/_loopbackd/requests").json["count"] == 1
+
+
+def test_much_text_in_a_body() -> None:
+    """Text is none of that, whatever is in it."""
+    one = Stubbed("[[stub]]\nbody = { json = 'x' }\nanswer = { text = 'x' }\n[[stub]]\n")
+    assert one.ask("/", "POST", body=b'"' + b"{" * 300_000 + b'"').status == 200

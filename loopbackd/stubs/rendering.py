@@ -6,6 +6,7 @@ Jinja2 is needed where there is a template, and nowhere else: C{pip install 'loo
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from twisted.python.failure import Failure
 _log = Logger()
 
 _MOST_WAITING: Final = 1000
+_MOST_BYTES: Final = 64 << 20
+"""Of what waits, most of which is bodies of requests."""
+
 _PATIENCE: Final = 15.0
 """Seconds until a process that says nothing is given up; its own limit is a second's work."""
 
@@ -77,8 +81,7 @@ class _Process(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.process.kill()
-        self.process.wait()
-        self._owner.lost(self)
+        self._owner.lost(self, self.process.wait())
 
 
 class _Job:
@@ -86,6 +89,7 @@ class _Job:
 
     def __init__(self, message: bytes) -> None:
         self.message = message
+        self.isSecond = False
         self.result: Deferred[bytes] = Deferred(self._forget)
         self.isWanted = True
 
@@ -106,6 +110,7 @@ class Rendering:
         self._current: _Job | None = None
         self._process: _Process | None = None
         self._deadline: Any = None
+        self._isLate = False
 
     def render(
         self, source: str, escape: bool, names: dict[str, Any], seed: int
@@ -118,7 +123,8 @@ class Rendering:
         """
         from loopbackd.stubs.renderer import LENGTH, Task
 
-        if len(self._waiting) >= _MOST_WAITING:
+        waits = sum(len(one.message) for one in self._waiting if one.isWanted)
+        if len(self._waiting) >= _MOST_WAITING or waits >= _MOST_BYTES:
             raise RenderError("too many are waiting for their turn")
         try:
             message = msgspec.msgpack.encode(Task(source, escape, names, seed))
@@ -140,8 +146,14 @@ class Rendering:
             except OSError as error:
                 self._end(RenderError(f"its process cannot be started: {error.strerror}"))
                 continue
-            self._deadline = self._reactor.callLater(_PATIENCE, transport.abortConnection)
+            self._deadline = self._reactor.callLater(_PATIENCE, self._late, transport)
             transport.write(job.message)
+
+    def _late(self, transport: Any) -> None:
+        """The process has been silent for too long."""
+        self._deadline = None
+        self._isLate = True
+        transport.abortConnection()
 
     def _start(self) -> _Process:
         ours, theirs = socket.socketpair()
@@ -168,18 +180,39 @@ class Rendering:
         self._end(done.text.encode() if done.isGood else RenderError(done.text))
         self._next()
 
-    def lost(self, process: _Process) -> None:
-        """The process has ended: by its limit, if it was rendering."""
-        if process is self._process:
-            self._process = None
+    def lost(self, process: _Process, code: int) -> None:
+        """
+        The process has ended: by its limit, or by somebody else, and then it is tried once more.
+
+        @param code: what C{Popen.wait} returns.
+        """
+        if process is not self._process:
+            return
+        self._process = None
+        job, isLate, self._isLate = self._current, self._isLate, False
+        if isLate:
+            self._end(RenderError(f"its process was silent for {_PATIENCE:g} s, and was ended"))
+        elif code == -signal.SIGPROF:
             self._end(RenderError("it takes more than a second, and was stopped"))
-            self._next()
+        elif job is not None and job.isWanted and not job.isSecond:
+            # It may have been dead before it was asked.
+            job.isSecond = True
+            self._rest()
+            self._waiting.appendleft(job)
+        else:
+            self._end(RenderError(f"its process has ended ({code})"))
+        self._next()
+
+    def _rest(self) -> None:
+        """Nothing is rendered."""
+        self._current = None
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None:
+            deadline.cancel()
 
     def _end(self, result: bytes | RenderError) -> None:
-        job, self._current = self._current, None
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        job = self._current
+        self._rest()
         if job is None or not job.isWanted:
             return
         job.isWanted = False

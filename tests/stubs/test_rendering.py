@@ -106,16 +106,58 @@ async def test_whoLeavesIsPassedOver() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_aProcessThatDiesIsReplaced() -> None:
-    """Whoever waited is told, and the others do not notice."""
+    """What it was at is begun again, and nobody notices."""
     async with rendering() as one:
         assert await one.render("a", False, {}, 0) == b"a"
         assert one._process is not None
         waiting = one.render("{% for i in range(9999) %}{{ i }}{% endfor %}", False, {}, 0)
         os.kill(one._process.process.pid, signal.SIGKILL)
         after = one.render("b", False, {}, 0)
-        with pytest.raises(RenderError):
-            await waiting
+        assert (await waiting).startswith(b"0123")
         assert await after == b"b"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_process_that_dies_twice() -> None:
+    """Is not blamed on how long the template takes."""
+    async with rendering() as one:
+        waiting = one.render("{% for i in range(9999) %}{{ i }}{% endfor %}", False, {}, 0)
+        first = one._process
+        assert first is not None
+        os.kill(first.process.pid, signal.SIGKILL)
+        while one._process is first or one._process is None:
+            await realSleep()
+        os.kill(one._process.process.pid, signal.SIGKILL)
+        with pytest.raises(RenderError, match="has ended"):
+            await waiting
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_process_that_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended after a while; who waits for it is told, and the next has another."""
+    async with rendering() as one:
+        assert await one.render("a", False, {}, 0) == b"a"
+        assert one._process is not None
+        os.kill(one._process.process.pid, signal.SIGSTOP)
+        monkeypatch.setattr("loopbackd.stubs.rendering._PATIENCE", 0.1)
+        waiting = one.render("b", False, {}, 0)
+        monkeypatch.undo()
+        after = one.render("c", False, {}, 0)
+        with pytest.raises(RenderError, match="was silent"):
+            await waiting
+        assert await after == b"c"
+
+
+@pytest_twisted.ensureDeferred
+async def test_much_that_waits() -> None:
+    """Bodies that wait for their turn are bounded, not only how many there are."""
+    async with rendering() as one:
+        body = {"body": "x" * (16 << 20)}
+        waiting = [one.render("a", False, body, 0) for _ in range(5)]
+        with pytest.raises(RenderError, match="too many"):
+            one.render("a", False, body, 0)
+        for each in waiting:
+            assert await each == b"a"
 
 
 @pytest_twisted.ensureDeferred

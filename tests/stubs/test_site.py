@@ -263,7 +263,7 @@ def test_aBodyInManyPieces() -> None:
 def test_too_much_in_a_body(wanted: str, type: str, body: bytes) -> None:
     """What would keep everybody waiting while it is taken apart is refused before."""
     one = Stubbed(f"[[stub]]\npath = '/a'\nbody = {{ {wanted} }}\nanswer = {{ text = 'x' }}")
-    assert one.ask("/a", "POST", [("Content-Type", type)], body).status == 413
+    assert one.ask("/a", "POST", fields=[("Content-Type", type)], body=body).status == 413
     assert one.ask("/_loopbackd/requests").json["count"] == 1
 
 

@@ -16,6 +16,7 @@ _LONGEST_WORD: Final = 60_000
 """Bytes of a body that is a word of the command; the system has a bound for those."""
 
 _PIECE: Final = 4096
+_HYPHEN: Final = "\\055"
 
 
 def curlCommand(entry: Entry) -> str:
@@ -100,8 +101,9 @@ def _word(text: bytes) -> str:
 
 def _printf(data: bytes) -> list[str]:
     """Commands that print these bytes."""
-    pieces = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
-    return [f"printf '{''.join(map(_octal, piece))}'" for piece in pieces]
+    pieces = ["".join(map(_octal, data[at : at + _PIECE])) for at in range(0, len(data), _PIECE)]
+    # What begins with a hyphen would be an option.
+    return [f"printf '{_HYPHEN + one[1:] if one.startswith('-') else one}'" for one in pieces]
 
 
 def _octal(byte: int) -> str:

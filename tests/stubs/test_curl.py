@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from running import Running, service
 from visiting import request
@@ -47,6 +47,7 @@ def test_aCutBodyIsMarked() -> None:
 visible = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 
 
+@example(b"-\0 begins like an option", "a")
 @given(
     st.binary(max_size=300) | st.text(max_size=300).map(str.encode),
     visible.filter(lambda text: "#" not in text),

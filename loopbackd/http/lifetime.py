@@ -60,7 +60,8 @@ class Lifetime(Protocol):
     @property
     def authority(self) -> AuthorityStore | None:
         """Where the local authority is kept; L{None} where there is none."""
-        return self.factory.authority  # type: ignore[no-any-return]
+        found: AuthorityStore | None = self.factory.authority
+        return found
 
     @property
     def clock(self) -> Any:

@@ -36,7 +36,7 @@ Make = Callable[[Request, dict[str, Any]], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedAnswer:
     """
     An answer that can be given.
 
@@ -54,7 +54,7 @@ class Prepared:
     usesNames: bool = False
 
 
-def prepare(asked: AnswerSettings, resources: Resources) -> Prepared:
+def prepare(asked: AnswerSettings, resources: Resources) -> PreparedAnswer:
     """
     Make an answer ready.
 
@@ -73,13 +73,15 @@ def prepare(asked: AnswerSettings, resources: Resources) -> Prepared:
     if asked.broken is not None:
         _refuse(asked, "broken", "status", "reason", "headers", "type", "target", *_SOURCES)
         _refuse(asked, "broken", "dribble", "chunked")
-        return Prepared(asked.times, delay, None, _broken(asked.broken, resources))
+        return PreparedAnswer(asked.times, delay, None, _broken(asked.broken, resources))
     fields = _fields(asked)
     _checkLine(asked)
     if asked.target is not None:
         _refuse(asked, "target", "type", "dribble", "chunked", *_SOURCES)
         target = resources.target(asked.target, "target")
-        return Prepared(asked.times, delay, target, _forwarded(asked, fields, target, resources))
+        return PreparedAnswer(
+            asked.times, delay, target, _forwarded(asked, fields, target, resources)
+        )
     status = 200 if asked.status is None else asked.status
     if source is not None and hasNoBody(status):
         raise ValueError(f"status = {status}: it has no body; remove {source}, or take another")
@@ -108,7 +110,7 @@ def prepare(asked: AnswerSettings, resources: Resources) -> Prepared:
         draw(request, answer, content)
         return answer
 
-    return Prepared(asked.times, delay, None, make, template is not None)
+    return PreparedAnswer(asked.times, delay, None, make, template is not None)
 
 
 def _checkLine(asked: AnswerSettings) -> None:

@@ -37,13 +37,15 @@ class _OneOf:
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         *others, last = self._endpoints
+        made: IProtocol
         for endpoint in others:
             try:
-                made: IProtocol = await endpoint.connect(factory)
-                return made
+                made = await endpoint.connect(factory)
             except ConnectError:
                 continue
-        return await last.connect(factory)  # type: ignore[no-any-return]
+            return made
+        made = await last.connect(factory)
+        return made
 
 
 @implementer(IAgentEndpointFactory)

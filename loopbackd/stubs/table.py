@@ -8,7 +8,7 @@ from typing import Final
 
 from loopbackd.explaining import shown
 from loopbackd.httpsettings import AnswerSettings, StubSettings
-from loopbackd.stubs.answering import Prepared, prepare
+from loopbackd.stubs.answering import PreparedAnswer, prepare
 from loopbackd.stubs.asked import Asked
 from loopbackd.stubs.matching import Condition, Matcher, distance
 from loopbackd.stubs.resources import Resources
@@ -55,12 +55,7 @@ class Stub:
         """Whether its sequence has ended, and it leaves its requests to others."""
         return self.settings.after == "skip" and self._turn == len(self.answers)
 
-    @property
-    def forwards(self) -> bool:
-        """Whether it might want to pass a body on as it comes."""
-        return any(one.target is not None for one in self.answers)
-
-    def take(self) -> Prepared | None:
+    def take(self) -> PreparedAnswer | None:
         """The answer for the next request; L{None} where the sequence has ended in nothing."""
         self.count += 1
         if self._turn == len(self.answers):
@@ -78,7 +73,7 @@ class Stub:
         return answer
 
 
-def _answers(settings: StubSettings, resources: Resources) -> list[Prepared]:
+def _answers(settings: StubSettings, resources: Resources) -> list[PreparedAnswer]:
     given = settings.answer
     if isinstance(given, AnswerSettings):
         return [_prepared(given, resources, "answer")]
@@ -88,11 +83,11 @@ def _answers(settings: StubSettings, resources: Resources) -> list[Prepared]:
     for number, one in enumerate(made[:-1], 1):
         if one.times is None:
             # It would never be the next one's turn.
-            made[number - 1] = Prepared(1, one.delay, one.target, one.make, one.usesNames)
+            made[number - 1] = PreparedAnswer(1, one.delay, one.target, one.make, one.usesNames)
     return made
 
 
-def _prepared(settings: AnswerSettings, resources: Resources, key: str) -> Prepared:
+def _prepared(settings: AnswerSettings, resources: Resources, key: str) -> PreparedAnswer:
     try:
         return prepare(settings, resources)
     except ValueError as error:
@@ -228,7 +223,7 @@ class Stubs:
                 return stub
         return None
 
-    def take(self, stub: Stub) -> Prepared | None:
+    def take(self, stub: Stub) -> PreparedAnswer | None:
         """The stub's next answer; its scenario goes on."""
         scenario, state = stub.settings.scenario, stub.settings.then_state
         if scenario is not None and state is not None:

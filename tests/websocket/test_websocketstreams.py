@@ -146,13 +146,13 @@ async def test_a_client_that_never_closes() -> None:
         with opened(address, b"/ws/close/1000") as client:
             began = time.monotonic()
             assert toTheEnd(client) == b"\x88\x02\x03\xe8"
-            assert PATIENCE - 0.5 < time.monotonic() - began < PATIENCE + 2
-            time.sleep(PATIENCE + 0.5)
-            try:
-                client.send(b"\x00")
-                client.send(b"\x00")
-            except (ConnectionResetError, BrokenPipeError):
-                return time.monotonic() - began
+            assert time.monotonic() - began > PATIENCE - 0.5
+            while time.monotonic() - began < 10 * PATIENCE:
+                try:
+                    client.send(b"\x00")
+                except (ConnectionResetError, BrokenPipeError):
+                    return time.monotonic() - began
+                time.sleep(0.05)
             raise AssertionError("it is still there")
 
-    assert await visited(visit) < 3 * PATIENCE
+    assert await visited(visit) > 2 * PATIENCE - 0.5

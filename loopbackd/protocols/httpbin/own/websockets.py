@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta
@@ -68,7 +69,13 @@ def _described(bad: BadFrames | BadHandshake) -> dict[str, Any]:
 
 
 def _openEcho(
-    request: Request, message: int, fragment: int, keepalive: float | None = None, **others: Any
+    request: Request,
+    message: int,
+    fragment: int,
+    *,
+    keepalive: float | None = None,
+    subprotocols: Sequence[str] | None = (),
+    compress: bool = False,
 ) -> SwitchProtocols:
     if fragment > message:
         raise HTTPError(
@@ -77,7 +84,7 @@ def _openEcho(
             f" max_message_size = {message}",
         )
     limits = SocketLimits(message, fragment, keepalive)
-    return openSocket(request, echo, limits=limits, **{"compress": False, **others})
+    return openSocket(request, echo, limits=limits, subprotocols=subprotocols, compress=compress)
 
 
 def makeRoutes() -> Routes:
@@ -118,7 +125,7 @@ def _addEcho(routes: Routes) -> None:
             request,
             max_message_size,
             fragment,
-            keepalive,
+            keepalive=keepalive,
             subprotocols=None if subprotocol is None else [subprotocol],
             compress=compress,
         )

@@ -140,6 +140,7 @@ READING_ORDER = [
     "loopbackd.protocols.httpbin.forms",
     "loopbackd.protocols.httpbin.inspecting",
     "loopbackd.protocols.httpbin.adjusting",
+    "loopbackd.protocols.httpbin.legacy",
     "loopbackd.protocols.httpbin.statuses",
     "loopbackd.protocols.httpbin.timing",
     "loopbackd.protocols.httpbin.redirects",

@@ -27,6 +27,8 @@ from loopbackd.protocols.httpbin.dialect import (
 from loopbackd.protocols.httpbin.statuses import answerStatus
 
 _TAG: Final = re.compile(r'[ \t]*(?:W/)?"?([^"]*)"?[ \t]*')
+_CHOSEN: Final = frozenset(["date", "server"])
+"""Of what every answer has, what can be said differently."""
 _MOST_TURNS: Final = 10
 
 routes = Routes("caching")
@@ -112,14 +114,17 @@ def responseHeaders(request: Request) -> Response:
     for name, value in chosen:
         if not isField(name, value):
             raise HTTPError(400, f"{name[:60]!r}: {value[:60]!r} cannot be a header field")
-        if name.lower() in OURS:
+        if name.lower() in OURS - _CHOSEN:
             raise HTTPError(400, f"{name} is the server's to say")
     types = [value for name, value in chosen if name.lower() == "content-type"]
     if not types:
         chosen = [("Content-Type", JSON), *chosen]
     elif not isHarmless(types):
         chosen = [SANDBOX, *chosen]
-    return Response(200, _shownWithLength(chosen), None, [*chosen])
+    answer = Response(200, _shownWithLength(chosen), None, [*chosen])
+    # Its own Server and Date are the only ones.
+    answer.isForeign = True
+    return answer
 
 
 def _shownWithLength(pairs: list[tuple[str, str]]) -> bytes:

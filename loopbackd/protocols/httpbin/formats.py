@@ -106,9 +106,3 @@ def brotli(request: Request) -> Response:
         raise HTTPError(501, "Brotli is missing here; pip install 'loopbackd[encodings]'") from None
     body = brotlis.compress(_encoded(request, "brotli"))
     return Response(200, body, JSON, [("Content-Encoding", "br")])
-
-
-@routes.add("/legacy", group="formats", example="/legacy", usual=302, produces=[HTML])
-def legacy(request: Request) -> Response:
-    """Leads to the index, which was there before."""
-    return Response(302, b"", HTML, [("Location", "/")])

@@ -25,6 +25,7 @@ from loopbackd.protocols.httpbin.broken import breaking
 from loopbackd.protocols.httpbin.dialect import HTML, failed, finish, options
 from loopbackd.protocols.httpbin.go.table import makeGo
 from loopbackd.protocols.httpbin.index import addIndex
+from loopbackd.protocols.httpbin.legacy import addLegacy
 from loopbackd.protocols.httpbin.own import (
     authority,
     badredirects,
@@ -82,6 +83,7 @@ def makeSite(go: GoSettings | None = None) -> Mounts:
     )
     for table in (*HTTPBIN, *ownTables()):
         root.extend(table)
+    addLegacy(root, HTTPBIN)
     site = Mounts(root)
     site.mount("/go", makeGo(go, environ=os.environ))
     addIndex(site)

@@ -112,7 +112,15 @@ def test_several_types(query: str) -> None:
     assert answer.get("Content-Security-Policy") == "sandbox"
 
 
-@pytest.mark.parametrize("query", ["a=b%0d%0ac:d", "a%20b=c", "=x", "Content-Length=5", "date=x"])
+@pytest.mark.parametrize(
+    "query", ["a=b%0d%0ac:d", "a%20b=c", "=x", "Content-Length=5", "trailer=x"]
+)
 def test_noField(query: str) -> None:
     """What would be no field, or change where the answer ends, is refused."""
     assert ask(makeSite(), f"/response-headers?{query}").status == 400
+
+
+def test_ownServer() -> None:
+    """What every answer has can be said differently, once."""
+    answer = ask(makeSite(), "/response-headers?Server=httpbin&Date=never")
+    assert (answer.get("Server"), answer.get("Date")) == ("httpbin", "never")

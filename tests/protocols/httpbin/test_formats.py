@@ -122,9 +122,3 @@ def test_pictures(module: Callable[[str], Any]) -> None:
             picture.load()
             assert (picture.format, picture.size) == (format.upper(), (128, 128))
     assert ElementTree.fromstring(ask(makeSite(), "/image/svg").body).get("width") == "128"
-
-
-def test_legacy() -> None:
-    """What was a page of its own is the index now."""
-    answer = ask(makeSite(), "/legacy")
-    assert (answer.status, answer.get("Location")) == (302, "/")

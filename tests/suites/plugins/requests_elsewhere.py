@@ -19,6 +19,9 @@ class Elsewhere:
         self.host = urlsplit(url).hostname
         self.port = urlsplit(url).port
 
+    def __str__(self) -> str:
+        return self.url
+
     def __add__(self, path: str) -> str:
         return self.url + path
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gzip as gzips
-import zlib
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from loopbackd.http.codings import CODINGS, lacks
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
@@ -68,28 +67,30 @@ def deny(request: Request) -> Response:
     return Response(200, sample("deny.txt"), PLAIN)
 
 
-def _encoded(request: Request, word: str) -> bytes:
+def _encoded(request: Request, word: str, coding: str) -> Response:
+    missing = lacks(coding)
+    if missing is not None:
+        detail = f"the package {missing} is missing here; pip install 'loopbackd[encodings]'"
+        raise HTTPError(501, detail)
     shown: dict[str, Any] = {
         word: True,
         "headers": shownFields(request),
         "method": request.method,
         "origin": origin(request),
     }
-    return jsonText(shown)
+    return Response(200, CODINGS[coding](jsonText(shown)), JSON, [("Content-Encoding", coding)])
 
 
 @routes.add("/gzip", group="encodings", example="/gzip")
 def gzip(request: Request) -> Response:
     """The request's header fields, compressed by gzip whether it is accepted or not."""
-    body = gzips.compress(_encoded(request, "gzipped"), 4, mtime=0)
-    return Response(200, body, JSON, [("Content-Encoding", "gzip")])
+    return _encoded(request, "gzipped", "gzip")
 
 
 @routes.add("/deflate", group="encodings", example="/deflate")
 def deflate(request: Request) -> Response:
     """The same by deflate, in the zlib format (RFC 9110 section 8.4.1.2)."""
-    body = zlib.compress(_encoded(request, "deflated"))
-    return Response(200, body, JSON, [("Content-Encoding", "deflate")])
+    return _encoded(request, "deflated", "deflate")
 
 
 @routes.add(
@@ -100,9 +101,4 @@ def deflate(request: Request) -> Response:
 )
 def brotli(request: Request) -> Response:
     """The same by Brotli (RFC 7932)."""
-    try:
-        import brotli as brotlis
-    except ImportError:
-        raise HTTPError(501, "Brotli is missing here; pip install 'loopbackd[encodings]'") from None
-    body = brotlis.compress(_encoded(request, "brotli"))
-    return Response(200, body, JSON, [("Content-Encoding", "br")])
+    return _encoded(request, "brotli", "br")

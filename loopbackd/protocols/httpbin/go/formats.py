@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip as gzips
-import zlib
 from html import escape
 from typing import Final
 
+from loopbackd.http.codings import CODINGS
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.formats import sample
@@ -73,15 +72,13 @@ def addEncodings(routes: Routes, setting: Setting) -> None:
     def gzip(request: Request) -> Response:
         """The request, compressed by gzip."""
         shown = jsonText({**setting.basics(request), "gzipped": True})
-        return Response(
-            200, gzips.compress(shown, 4, mtime=0), JSON, [("Content-Encoding", "gzip")]
-        )
+        return Response(200, CODINGS["gzip"](shown), JSON, [("Content-Encoding", "gzip")])
 
     @routes.add("/deflate", methods=MANY, group="encodings", example="/deflate", produces=[JSON])
     def deflate(request: Request) -> Response:
         """The request by deflate, in the zlib format (RFC 9110 section 8.4.1.2)."""
         shown = jsonText({**setting.basics(request), "deflated": True})
-        return Response(200, zlib.compress(shown), JSON, [("Content-Encoding", "deflate")])
+        return Response(200, CODINGS["deflate"](shown), JSON, [("Content-Encoding", "deflate")])
 
     @routes.add(
         "/brotli",

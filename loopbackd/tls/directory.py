@@ -59,8 +59,33 @@ class PrivateDirectory:
 
     def read(self, name: str) -> bytes:
         """The content of a file in it."""
-        with open(self.open(name, os.O_RDONLY), "rb") as file:
-            return file.read()
+        file = self.open(name, os.O_RDONLY)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise SettingsError(f"authority: {self.path / name}: it is no file")
+            with open(file, "rb", closefd=False) as stream:
+                return stream.read()
+        finally:
+            os.close(file)
+
+    def append(self, name: str, line: bytes) -> None:
+        """
+        Add a line to a file, which is made if need be; or nothing: what has half a line cannot be
+        read any more.
+
+        @raise SettingsError: it cannot be written; the disk is full, for one.
+        """
+        file = self.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            size = os.fstat(file).st_size
+            if os.write(file, line) < len(line):
+                os.ftruncate(file, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file)
+        except OSError as error:
+            raise SettingsError(f"authority: {self.path / name}: {_why(error)}") from None
+        finally:
+            os.close(file)
 
     def readSecret(self, name: str) -> bytes:
         """

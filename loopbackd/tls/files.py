@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
+_SMALL = 1 << 16
+
 NEVER_FOLLOWED = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """How everything is opened: no link at the end of a path, no program that inherits it."""
+
+
+def readSmall(path: Path) -> bytes:
+    """
+    What is in a file of somebody else's, who may have made it something without an end.
+
+    @raise OSError: it cannot be read.
+    @raise ValueError: it is no file, or a big one.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _SMALL:
+            raise ValueError(f"it is no file of at most {_SMALL} bytes")
+        return os.read(file, _SMALL)
+    finally:
+        os.close(file)
 
 
 def writeFile(path: Path, content: bytes, *, mode: int, replaces: bool) -> None:

@@ -31,6 +31,7 @@ from loopbackd.tls.certificates import (
     makeRevocationList,
 )
 from loopbackd.tls.directory import PrivateDirectory
+from loopbackd.tls.files import readSmall
 
 _log = Logger()
 
@@ -99,7 +100,7 @@ class AuthorityStore:
         @raise SettingsError: it cannot be read, or made if there is none.
         """
         try:
-            return x509.load_pem_x509_certificate(self.publicPath.read_bytes())
+            return x509.load_pem_x509_certificate(readSmall(self.publicPath))
         except FileNotFoundError:
             return self.root().certificate
         except (OSError, ValueError) as error:
@@ -197,13 +198,7 @@ class AuthorityStore:
             return False
         line = f"{serial:x} {self.now():%Y-%m-%dT%H:%M:%SZ}\n".encode("ascii")
         with PrivateDirectory(self.directory) as directory:
-            how = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-            file = directory.open(REVOKED, how, 0o600)
-            try:
-                os.write(file, line)
-                os.fsync(file)
-            finally:
-                os.close(file)
+            directory.append(REVOKED, line)
         return True
 
     def revocations(self) -> tuple[Revocation, ...]:

@@ -211,6 +211,41 @@ def test_what_is_revoked_is_known_to_all(place: Path) -> None:
     assert stat.S_IMODE((place / "revoked.txt").stat().st_mode) == 0o600
 
 
+def test_a_full_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that cannot be written whole is not there, and that is an error."""
+    store = AuthorityStore(place)
+    store.revoke(1)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:5]))
+    with pytest.raises(SettingsError, match=r"revoked\.txt: No space left"):
+        store.revoke(2)
+    monkeypatch.undo()
+    assert [one.serial for one in AuthorityStore(place).revocations()] == [1]
+
+
+def test_revocations_that_are_no_file(place: Path) -> None:
+    """Said in a line."""
+    store = AuthorityStore(place)
+    store.root()
+    (place / "revoked.txt").mkdir()
+    with pytest.raises(SettingsError, match="it is no file"):
+        store.revocations()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "endless"])
+def test_an_authority_of_somebody_else_who_means_no_good(place: Path, kind: str) -> None:
+    """Whoever is made to read its certificate neither waits for it nor reads without end."""
+    store = AuthorityStore(place)
+    store.root()
+    store.publicPath.unlink()
+    if kind == "fifo":
+        os.mkfifo(store.publicPath)
+    else:
+        store.publicPath.symlink_to("/dev/zero")
+    with pytest.raises(SettingsError, match="no file of at most"):
+        store.public()
+
+
 def test_revocations_that_cannot_be_read(place: Path) -> None:
     """Nobody is let in by mistake: it is an error."""
     store = AuthorityStore(place)

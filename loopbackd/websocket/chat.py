@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import Any, Final
 
 from loopbackd.websocket.connection import Closed
@@ -51,13 +52,15 @@ class Room:
 
     def __init__(self) -> None:
         self.members: dict[WebSocket, str] = {}
+        self._news: deque[tuple[str, WebSocket | None]] = deque()
+        self._isTelling = False
 
     async def chat(self, socket: WebSocket, name: str) -> None:
         """Enter, talk, leave."""
         name = self._free(name)
         others = sorted(self.members.values())
         self.members[socket] = name
-        self._tell(socket, {"type": "welcome", "name": name, "others": others})
+        self._tell(socket, _written({"type": "welcome", "name": name, "others": others}))
         self._tellAll({"type": "join", "name": name}, but=socket)
         try:
             async for message in socket:
@@ -78,14 +81,28 @@ class Room:
         return free
 
     def _tellAll(self, what: dict[str, Any], but: WebSocket | None = None) -> None:
-        for socket in list(self.members):
-            if socket is not but:
-                self._tell(socket, what)
-
-    def _tell(self, socket: WebSocket, what: dict[str, Any]) -> None:
+        """One after the other: who is closed as it is told has left, which is told after that."""
+        self._news.append((_written(what), but))
+        if self._isTelling:
+            return
+        self._isTelling = True
         try:
-            if not socket.trySend(json.dumps(what, ensure_ascii=False)):
+            while self._news:
+                text, but = self._news.popleft()
+                for socket in list(self.members):
+                    if socket is not but:
+                        self._tell(socket, text)
+        finally:
+            self._isTelling = False
+
+    def _tell(self, socket: WebSocket, text: str) -> None:
+        try:
+            if not socket.trySend(text):
                 socket.close(TOO_SLOW, "too slow in reading")
         except Closed:
             # It is about to leave.
             pass
+
+
+def _written(what: dict[str, Any]) -> str:
+    return json.dumps(what, ensure_ascii=False)

@@ -61,8 +61,7 @@ def test_who_does_not_read_is_closed() -> None:
     slow.socket.pauseProducing()
     quick.send(message("hello"))
     kinds = [one["type"] for one in told(quick)]
-    assert kinds[0] == "welcome"
-    assert sorted(kinds[1:]) == ["leave", "message"]
+    assert kinds == ["welcome", "message", "leave"]
     assert slow.closes() == (TOO_SLOW, "too slow in reading")
     quick.send(message("again"))
     assert [one["type"] for one in told(quick)] == ["message"]
@@ -80,3 +79,18 @@ def test_only_text_is_understood() -> None:
     assert talk.closes() == (NOT_TEXT, "only text is understood here")
     talk.end()
     assert len(rooms) == 0
+
+
+def test_many_that_do_not_read_are_closed_at_once() -> None:
+    """One after the other, however many; who reads hears of each."""
+    rooms = Rooms()
+    quick, *slow = [enter(rooms, "a") for _ in range(300)]
+    told(quick)
+    for one in slow:
+        one.socket.pauseProducing()
+    quick.send(message("hello"))
+    heard = told(quick)
+    assert heard[0] == {"type": "message", "name": "a", "text": "hello"}
+    assert [one["type"] for one in heard[1:]] == ["leave"] * 299
+    for one in (quick, *slow):
+        one.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta
@@ -151,7 +152,9 @@ def _addChat(routes: Routes) -> None:
         on this machine: a page of the web cannot come in, as the field Origin tells.
         """
         refuseForeignPages(request)
-        return openSocket(request, lambda socket: rooms.chat(socket, room, name), limits=_CHAT)
+        # Compressed for each of a thousand members, a message would take seconds.
+        talk = partial(rooms.chat, room=room, name=name)
+        return openSocket(request, talk, limits=_CHAT, compress=False)
 
 
 def _addEnds(routes: Routes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import version
+from typing import Final
 
 import msgspec
 from twisted.internet.address import UNIXAddress
@@ -22,6 +23,9 @@ from loopbackd.protocols.httpbin.page import asPage, policy, template
 
 TEXT = "text/plain; charset=utf-8"
 
+_PRINTERS: Final = ("curl/", "wget/", "httpie/", "xh/")
+"""How programs begin their names that print what they get."""
+
 
 def addIndex(site: Mounts) -> None:
     """Give a site its index and its description; they show whatever its tables have when asked."""
@@ -39,15 +43,15 @@ def addIndex(site: Mounts) -> None:
 
     @routes.add("/", group="about", example="/", produces=[HTML, TEXT])
     def index(request: Request) -> Response:
-        """What this address is and has: a page for browsers, a text for everybody else."""
+        """What this address is and has: a page, or a text for programs that print it."""
         parts = listed(site)
         where = shownAddress(request.on.transport.getHost())
         fields: FieldPairs = [
-            ("Vary", "Accept"),
+            ("Vary", "Accept, User-Agent"),
             ("Cache-Control", "no-cache"),
             ("X-Content-Type-Options", "nosniff"),
         ]
-        if not wantsPage(request.fields.get("accept")):
+        if _readsText(request):
             text = asText(parts, f"Hello from {where}!", wayOf(request))
             return Response(200, text.encode(), TEXT, fields)
         fields += [
@@ -99,3 +103,12 @@ def wayOf(request: Request) -> Way:
     if isinstance(here, UNIXAddress):
         return Way(f"{request.scheme}://{request.host or 'localhost'}", shownAddress(here))
     return Way(f"{request.scheme}://{request.host or shownAddress(here)}")
+
+
+def _readsText(request: Request) -> bool:
+    """Whether what is sent will stand on somebody's screen as it is."""
+    accepted = request.fields.get("accept")
+    if wantsPage(accepted):
+        return False
+    agent = (request.fields.get("user-agent") or "").lower()
+    return not agent or agent.startswith(_PRINTERS) or "text/plain" in (accepted or "")

@@ -18,6 +18,25 @@ SITE = makeSite()
 
 
 @pytest.mark.parametrize(
+    ("agent", "accept", "isHTML"),
+    [
+        ("curl/8.14.1", "*/*", False),
+        ("Wget/1.21.3", "*/*", False),
+        ("HTTPie/3.2.4", "*/*", False),
+        ("curl/8.14.1", "text/html", True),
+        ("python-requests/2.34.2", "*/*", True),
+        ("Mozilla/5.0", None, True),
+        ("python-requests/2.34.2", "text/plain", False),
+    ],
+)
+def test_agent(agent: str, accept: str | None, isHTML: bool) -> None:
+    """Programs that print what they get are given a text, those that read it a page."""
+    fields = [("User-Agent", agent)] + ([] if accept is None else [("Accept", accept)])
+    answered = ask(SITE, "/", fields=fields)
+    assert (answered.get("content-type") == "text/html; charset=utf-8") == isHTML
+
+
+@pytest.mark.parametrize(
     ("accept", "isHTML"),
     [
         (BROWSER, True),
@@ -31,11 +50,11 @@ SITE = makeSite()
     ],
 )
 def test_accept(accept: str | None, isHTML: bool) -> None:
-    """Browsers get a page, everybody else a text; both are greeted."""
+    """Who names HTML gets a page, who says nothing of itself a text; both are greeted."""
     answered = ask(SITE, "/", fields=[] if accept is None else [("Accept", accept)])
     assert answered.status == 200
     assert (answered.get("content-type") == "text/html; charset=utf-8") == isHTML
-    assert answered.get("vary") == "Accept"
+    assert answered.get("vary") == "Accept, User-Agent"
     assert answered.get("x-content-type-options") == "nosniff"
     assert (answered.get("content-security-policy") is not None) == isHTML
     if isHTML:

@@ -16,7 +16,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from loopbackd.http.errors import HTTPError
-from loopbackd.http.fields import FieldPairs, Fields, Pair
+from loopbackd.http.fields import VALUE, FieldPairs, Fields, Pair
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.writing import hasNoBody
 from loopbackd.stubs.passing import Incoming, Outgoing
@@ -84,6 +84,19 @@ def endToEnd(fields: Fields) -> list[Pair]:
     return [(name, value) for name, value in fields.pairs if name.lower() not in out]
 
 
+def _unsendable(found: Any) -> str:
+    """What of an answer's head nobody may send (RFC 9112 section 4, RFC 9110 section 5.5)."""
+    if not 200 <= found.code <= 999:
+        return f"its status is {found.code}"
+    if VALUE.fullmatch(found.phrase) is None:
+        return f"its reason is {found.phrase[:60]!r}"
+    for name, values in found.headers.getAllRawHeaders():
+        for value in values:
+            if VALUE.fullmatch(value) is None:
+                return f"its field {name.decode('latin-1')} is {value[:60]!r}"
+    return ""
+
+
 class Forwarder:
     """
     Asks a real server.
@@ -144,6 +157,12 @@ class Forwarder:
             if body is not None and isinstance(body.error, HTTPError):
                 raise body.error from None
             raise self._failed(error, isLate) from None
+        wrong = _unsendable(found)
+        if wrong:
+            unread = Incoming(watch.moved, watch.stop)
+            found.deliverBody(unread)
+            await unread.aclose()
+            raise self._noAnswer(502, f"gave an answer that cannot be passed on: {wrong}")
         return self._answer(request, found, watch)
 
     def _headers(self, request: Request) -> Headers:

@@ -327,3 +327,22 @@ def test_addresses() -> None:
     target = parseTarget("http://[::1]:3000/a/", "target", False)
     assert target.url(b"/b?c=d") == b"http://[::1]:3000/a/b?c=d"
     assert str(parseTarget("https://example.com", "target", True)) == "https://example.com"
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"HTTP/1.1 99 Odd\r\n", "its status is 99"),
+        (b"HTTP/1.1 200 O\x00K\r\n", "its reason is"),
+        (b"HTTP/1.1 200 O\rK\r\n", "its reason is"),
+        (b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n", "its field X is"),
+    ],
+)
+async def test_what_cannot_be_passed_on(head: bytes, said: str) -> None:
+    """A head that nobody may send is the target's mistake, not ours."""
+    says = head + b"Content-Length: 1\r\n\r\nx"
+    async with canned(says, closes=False) as (_, address), front(f"fallback = '{address}'") as it:
+        answered = await ask(it, request("/"))
+    assert answered.status == 502
+    assert said in answered.text

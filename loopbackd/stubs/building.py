@@ -1,4 +1,4 @@
-"""From the settings of a service to its stubs, checked, and to how patient it is."""
+"""From the settings of a service to its stubs, checked."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from loopbackd.explaining import shown
-from loopbackd.http.factory import Bounds
-from loopbackd.http.head import Limits
-from loopbackd.http.patience import Patience
 from loopbackd.http.routes import Site
 from loopbackd.httpsettings import HTTPSettings
 from loopbackd.stubs.journal import Journal
@@ -21,27 +18,6 @@ from loopbackd.stubs.targets import Target
 
 _JOURNAL: Final = 1000
 """How many requests are kept where there are stubs and nothing else is said."""
-
-
-def limitsOf(asked: HTTPSettings) -> Limits:
-    """How much of a request is taken."""
-    return Limits(head=asked.max_head, line=asked.max_line, fields=asked.max_fields)
-
-
-def boundsOf(asked: HTTPSettings) -> Bounds:
-    """How much there may be of a body."""
-    return Bounds(body=asked.max_body)
-
-
-def patienceOf(asked: HTTPSettings) -> Patience:
-    """How long a client may take."""
-    return Patience(
-        head=asked.head_timeout,
-        body=asked.body_timeout,
-        sending=asked.send_timeout,
-        rate=asked.min_rate,
-        idle=asked.idle_timeout,
-    )
 
 
 def wantsStubs(asked: HTTPSettings) -> bool:

@@ -18,8 +18,8 @@ from loopbackd.http.head import Limits
 from loopbackd.http.patience import Patience
 from loopbackd.httpsettings import HTTPSettings
 from loopbackd.prepared import load
+from loopbackd.protocols.httpbin.factory import boundsOf, limitsOf, patienceOf
 from loopbackd.settings import SettingsError
-from loopbackd.stubs.building import boundsOf, limitsOf, patienceOf
 from stubs.stubbing import Stubbed
 
 ETC = Path(__file__).parent.parent.parent / "etc" / "loopbackd.toml"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loopbackd.http.factory import HTTPFactory
+from loopbackd.http.factory import Bounds, HTTPFactory
+from loopbackd.http.head import Limits
+from loopbackd.http.patience import Patience
 from loopbackd.httpsettings import GoSettings, HTTPSettings
 from loopbackd.iloopbackd import Surroundings
 from loopbackd.protocols.httpbin.broken.breakages import BREAKAGES
 from loopbackd.protocols.httpbin.site import makeSite
-from loopbackd.stubs.building import boundsOf, limitsOf, patienceOf, stubSite, wantsStubs
+from loopbackd.stubs.building import stubSite, wantsStubs
 from loopbackd.stubs.site import StubSite
 
 
@@ -60,3 +62,24 @@ class HTTPServiceFactory(HTTPFactory):
         """No more connections will come."""
         if self.stubbed is not None:
             self.stubbed.stubs.resources.close()
+
+
+def limitsOf(asked: HTTPSettings) -> Limits:
+    """How much of a request is taken."""
+    return Limits(head=asked.max_head, line=asked.max_line, fields=asked.max_fields)
+
+
+def boundsOf(asked: HTTPSettings) -> Bounds:
+    """How much there may be of a body."""
+    return Bounds(body=asked.max_body)
+
+
+def patienceOf(asked: HTTPSettings) -> Patience:
+    """How long a client may take."""
+    return Patience(
+        head=asked.head_timeout,
+        body=asked.body_timeout,
+        sending=asked.send_timeout,
+        rate=asked.min_rate,
+        idle=asked.idle_timeout,
+    )

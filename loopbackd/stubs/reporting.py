@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
@@ -27,7 +27,7 @@ _LONGEST: Final = 65536
 """Bytes of conditions: each is looked at for each request that is kept."""
 
 _A_TURN: Final = 0.01
-"""Seconds that the search may keep everybody else waiting."""
+"""Seconds that a search, or what it found, may keep everybody else waiting."""
 
 Format = Literal["json", "har", "curl"]
 
@@ -49,7 +49,7 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
         """What was asked, the oldest first."""
         wanted = _matcher(Conditions(method=method or (), path=path))
         found = await _search(request, journal, wanted, stub)
-        return written(found if last is None else found[-last:], format)
+        return _inTurns(request, written(found if last is None else found[-last:], format))
 
     @routes.add("/_loopbackd/requests", methods=["DELETE"], group="journal", usual=204)
     def forgotten(request: Request) -> Response:
@@ -69,7 +69,8 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
         if hasPatterns(conditions):
             # Whoever may ask here is not who wrote the configuration.
             raise HTTPError(400, "regular expressions could keep us busy without end; use contains")
-        return written(await _search(request, journal, _matcher(conditions)), format)
+        chosen = await _search(request, journal, _matcher(conditions))
+        return _inTurns(request, written(chosen, format))
 
     @routes.add("/_loopbackd/stubs", group="journal")
     def stubsListed(request: Request) -> Response:
@@ -109,6 +110,21 @@ def _matcher(conditions: Conditions) -> Matcher:
         return Matcher(conditions)
     except ValueError as error:
         raise HTTPError(400, str(error)) from None
+
+
+def _inTurns(request: Request, answer: Response) -> Response:
+    """The same answer, with others served in between."""
+    answer.body = _pieces(request, answer.body)
+    return answer
+
+
+async def _pieces(request: Request, body: Any) -> AsyncIterator[bytes]:
+    began = request.on.seconds()
+    for piece in body:
+        yield piece
+        if request.on.seconds() - began > _A_TURN:
+            await request.on.sleep(0)
+            began = request.on.seconds()
 
 
 def written(entries: list[Entry], format: Format) -> Response:

@@ -274,3 +274,29 @@ def test_a_search_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -
         clock.advance(0)
     assert len(looks) == 5
     assert one.visit.answers("GET", "GET", "GET", "GET", "GET", "GET")[-1].json["count"] == 5
+
+
+@pytest.mark.parametrize("format", ["json", "har", "curl"])
+def test_a_long_answer_lets_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    """However long each entry takes to be written; and all of them are."""
+    one = Stubbed("journal = 9")
+    for number in range(5):
+        one.ask(f"/get?{number}")
+    clock, looks = one.visit.clock, []
+    names = {"json": "asJSON", "har": "harEntry", "curl": "curlCommand"}
+    name = f"loopbackd.stubs.reporting.{names[format]}"
+
+    def slowly(entry: Entry) -> Any:
+        looks.append(entry)
+        clock.rightNow += 0.02
+        return "x" if format == "curl" else {}
+
+    monkeypatch.setattr(name, slowly)
+    one.send(f"/_loopbackd/requests?format={format}")
+    assert len(looks) == 1
+    for _ in range(5):
+        clock.advance(0)
+    assert len(looks) == 5
+    assert len(one.visit.answers(*["GET"] * 6)) == 6

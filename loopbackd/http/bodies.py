@@ -75,6 +75,8 @@ class Source(Protocol):
 
     def nextPiece(self) -> bytes | None: ...
 
+    def keepRaw(self, raw: bytearray) -> None: ...
+
 
 class Pieces(AsyncIterator[bytes]):
     """
@@ -102,6 +104,10 @@ class Pieces(AsyncIterator[bytes]):
             self._source.wantsBody()
             self._waiting = Deferred()
             await self._waiting
+
+    def keepRaw(self, raw: bytearray) -> None:
+        """Add what comes in chunks to that, as it comes; asked for before the first piece."""
+        self._source.keepRaw(raw)
 
     def wake(self) -> None:
         """There is something new to see."""

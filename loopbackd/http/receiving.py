@@ -220,6 +220,10 @@ class Receiving(Lifetime):
             self._watch(self.factory.patience.body, self._received())
         self._resumeReading()
 
+    def keepRaw(self, raw: bytearray) -> None:
+        """For L{Pieces}: what comes in chunks goes there, too, with what frames it."""
+        self._parser.raw = raw
+
     def nextPiece(self) -> bytes | None:
         """
         For L{Pieces}: what has come of the body; L{None} at its end.
@@ -234,7 +238,7 @@ class Receiving(Lifetime):
         if not piece:
             if self._parser.bodyDone:
                 self._watchNoMore()
-                self._pieces = None
+                self._pieces = self._parser.raw = None
                 if self._current is not None and self._current.head.length is None:
                     self._current.trailers = self._parser.trailers
                 return None
@@ -246,6 +250,7 @@ class Receiving(Lifetime):
     def _readAway(self) -> bool:
         """Go behind the body of a request that was answered; whether that was possible."""
         parser = self._parser
+        parser.raw = None
         while parser.body():
             pass
         if not parser.bodyDone:

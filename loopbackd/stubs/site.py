@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
+from loopbackd.http.bodies import Pieces
 from loopbackd.http.endpoints import Endpoint, Takes
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.guarding import guard
@@ -30,13 +31,15 @@ class Visit:
 
     @ivar entry: of the journal, if it is kept.
     @ivar isStubbed: whether the answer is a stub's, and nothing is added to it.
+    @ivar raw: a body in chunks as it comes, where the other site wants that.
     """
 
-    __slots__ = ("entry", "isStubbed")
+    __slots__ = ("entry", "isStubbed", "raw")
 
     def __init__(self, entry: Entry | None) -> None:
         self.entry = entry
         self.isStubbed = False
+        self.raw = bytearray()
 
 
 class StubSite:
@@ -101,6 +104,8 @@ class StubSite:
 
     async def _answer(self, request: Request) -> Answer:
         visit: Visit = request.note
+        if isinstance(request.pieces, Pieces) and self._wantsExact(request):
+            request.pieces.keepRaw(visit.raw)
         if request.pieces is not None and visit.entry is not None:
             request.pieces = _Heard(request.pieces, self.journal, visit.entry)
         asked = Asked.of(request)
@@ -116,6 +121,15 @@ class StubSite:
             await self._readSome(request, visit)
             raise self._nothing(request, asked, visit)
         return await self._builtIn(request, asked, visit)
+
+    def _wantsExact(self, request: Request) -> bool:
+        """Whether the other site wants to know how a body was framed."""
+        if request.head.length is not None or self._fallback != "builtin":
+            return False
+        try:
+            return self.inner.find(request).endpoint.takes is Takes.EXACT
+        except HTTPError:
+            return False
 
     async def _stubFor(self, request: Request, asked: Asked) -> Stub | None:
         candidates = self.stubs.candidates(asked)
@@ -184,8 +198,9 @@ class StubSite:
                 raise HTTPError(404, f"{error.detail}; {nothing.detail}", error.fields) from None
             raise
         takes = found.endpoint.takes
-        if takes is Takes.WHOLE:
+        if takes in (Takes.WHOLE, Takes.EXACT):
             await self._readAll(request)
+            request.rawBody = bytes(visit.raw) if visit.raw else request.body
         elif takes is Takes.NOTHING:
             await self._readSome(request, visit)
         answer = found.endpoint.call(request, found.words)
@@ -220,7 +235,7 @@ class StubSite:
         parts, size = [], 0
         async for piece in pieces:
             size += len(piece)
-            if size > most:
+            if max(size, len(request.note.raw)) > most:
                 raise HTTPError(413, f"a body may have {most} bytes here")
             parts.append(piece)
         request.body = b"".join(parts)

@@ -14,6 +14,9 @@ from stubs.stubbing import Stubbed
 JSON = [("Content-Type", "application/json")]
 
 
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n2;x=1\r\nhe\r\n3\r\nllo\r\n0\r\nX: 1\r\n\r\n"
+
+
 def test_stubsComeFirst() -> None:
     """For what they match; the rest is the test service's, as it always was."""
     one = Stubbed("[[stub]]\npath = '/get'\nmethod = 'GET'\nanswer = { text = 'mine' }")
@@ -271,3 +274,20 @@ def test_much_text_in_a_body() -> None:
     """Text is none of that, whatever is in it."""
     one = Stubbed("[[stub]]\nbody = { json = 'x' }\nanswer = { text = 'x' }\n[[stub]]\n")
     assert one.ask("/", "POST", body=b'"' + b"{" * 300_000 + b'"').status == 200
+
+
+@pytest.mark.parametrize("toml", ["journal = 5", "[[stub]]\npath = '/a'\nanswer = { text = 'a' }"])
+@pytest.mark.parametrize("body", [b"Content-Length: 5\r\n\r\nhello", CHUNKED])
+def test_raw_is_the_same_behind_stubs(toml: str, body: bytes) -> None:
+    """All of the request, as it came; and what came is in the journal."""
+    one = Stubbed(toml)
+    asked = b"POST /raw HTTP/1.1\r\nHost: localhost\r\n" + body
+    one.visit.say(asked)
+    (answered,) = one.visit.answers("POST")
+    shown = answered.json
+    assert (shown["head"] + shown["body_as_it_came"]).encode() == asked
+    assert shown["body"] == "hello"
+    assert [entry.body.data for entry in one.site.journal] == [b"hello"]
+    assert one.visit.heard.count(b"HTTP/1.1 200") == 1
+    one.send("/get")
+    assert one.visit.heard.count(b"HTTP/1.1 200") == 2

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from corspolicies import BROWSER
 from programs import Program, Served
@@ -33,6 +35,30 @@ run();
 """
 
 
+@contextmanager
+def elsewhere(page: bytes) -> Iterator[str]:
+    """The address of a page of another origin; ours are sandboxed where a client writes them."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield f"http://localhost:{server.server_port}/"
+        finally:
+            server.shutdown()
+            serving.join()
+
+
 def test_chromium(
     program: Program, ran: Callable[..., Any], served: Served, tmp_path: Path
 ) -> None:
@@ -42,13 +68,13 @@ def test_chromium(
     script = SCRIPT.replace("POLICIES_AT", json.dumps(at))
     script = script.replace("POLICIES", json.dumps(list(BROWSER)))
     page = f"<!doctype html><title>page</title><pre></pre><script>{script}</script>"
-    query = urlencode({"type": "text/html", "body": page})
     words = (
         *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
         *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
         *("--virtual-time-budget=10000", f"--user-data-dir={tmp_path}/profile", "--dump-dom"),
     )
-    done = ran(chromium, *words, f"http://localhost:{served.port}/status/200?{query}")
+    with elsewhere(page.encode()) as address:
+        done = ran(chromium, *words, address)
     shown = re.search(rb"<pre>(.*?)</pre>", done.stdout, re.S)
     assert shown is not None and shown[1], done.stdout
     found = json.loads(shown[1])

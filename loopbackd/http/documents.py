@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
@@ -40,8 +41,13 @@ class Document:
         return Response(200, self.body, self.type, fields)
 
 
+@cache
 def packaged(package: str, directory: str) -> dict[str, Document]:
-    """The files for browsers (C{.css}, C{.js}, C{.svg}) in a directory of a package, by name."""
+    """
+    The files for browsers (C{.css}, C{.js}, C{.svg}) in a directory of a package, by name.
+
+    Read once: a daemon that became another user may not be able to, at a reload.
+    """
     return {
         one.name: Document(one.read_bytes(), _TYPES[ending])
         for one in (files(package) / directory).iterdir()

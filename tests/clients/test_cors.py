@@ -71,7 +71,7 @@ def test_chromium(
     words = (
         *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
         *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        *("--virtual-time-budget=10000", f"--user-data-dir={tmp_path}/profile", "--dump-dom"),
+        *("--virtual-time-budget=60000", f"--user-data-dir={tmp_path}/profile", "--dump-dom"),
     )
     with elsewhere(page.encode()) as address:
         done = ran(chromium, *words, address)

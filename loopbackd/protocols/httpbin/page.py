@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -10,8 +11,9 @@ from string import Template
 from loopbackd.protocols.httpbin.listing import Group, Part, Row, Way
 
 
+@cache
 def template() -> Template:
-    """The page without what depends on the table and on the client."""
+    """The page without what depends on the table and on the client; read once, as its files are."""
     return Template((files(__package__) / "static" / "index.html").read_text("utf-8"))
 
 

@@ -1,11 +1,11 @@
-"""What is wrong with settings, in the words of whoever wrote them."""
+"""What is wrong with a value, in the words of whoever wrote it."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -35,7 +35,9 @@ _WORDS = {
 }
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
+_INVALID = re.compile(r"Invalid enum value")
 _LONGEST_VALUE = 100
+_MANY = 12
 _NUMBERED = frozenset(["stub", "answer"])
 
 
@@ -56,6 +58,7 @@ def explain(
     @param kindAt: the struct behind a key of such a struct.
     """
     what, _, where = message.partition(" - at `$")
+    type_: Any = None
     steps = _PATH.findall(where.rstrip("`"))
     value: Any = asked
     place = []
@@ -64,6 +67,7 @@ def explain(
         if key:
             value = value.get(key) if isinstance(value, dict) else None
             place.append(key)
+            type_ = _typeOf(kind, key)
             kind = kindAt(kind, key)
         elif index.isdigit() and isinstance(value, (list, tuple)):
             value = value[int(index)]
@@ -82,12 +86,58 @@ def explain(
         return f"{prefix}: the key {missing[1]!r} is missing; write {missing[1]} = ..."
     if place == ["service"] and isinstance(value, dict):
         return f"{prefix}: there can be more than one; write [[service]] instead of [service]"
-    wanted = what[:1].lower() + what[1:]
-    for word, meaning in _WORDS.items():
-        wanted = wanted.replace(word, meaning)
+    wanted = misfit(what, value, type_)
     if value is None or (isinstance(value, dict) and not isInside):
         return f"{prefix}: {wanted}"
     return f"{prefix} = {shown(value)}: {wanted}"
+
+
+def misfit(message: str, value: object, kind: Any) -> str:
+    """
+    Why a value is not of a type.
+
+    @param message: msgspec's.
+    """
+    choices = [*_choices(kind)]
+    if _INVALID.match(message) and choices:
+        return oneOf(value, choices)
+    said = message[:1].lower() + message[1:]
+    for word, meaning in _WORDS.items():
+        said = said.replace(word, meaning)
+    return said
+
+
+def oneOf(value: object, choices: Sequence[str]) -> str:
+    """What to write instead of a value that is none of these."""
+    near = difflib.get_close_matches(str(value)[:_LONGEST_VALUE], choices, 3)
+    if len(choices) <= _MANY:
+        return f"write {_either(choices)}"
+    return (
+        f"did you mean {_either(near)}?" if near else f"it is none of the {len(choices)} there are"
+    )
+
+
+def _either(words: Sequence[str]) -> str:
+    """Words of which one is meant."""
+    *most, last = map(repr, words)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _choices(kind: Any) -> Iterator[str]:
+    """The texts that a type consists of."""
+    if get_origin(kind) is Literal:
+        yield from (one for one in get_args(kind) if isinstance(one, str))
+    else:
+        for part in get_args(kind):
+            yield from _choices(part)
+
+
+def _typeOf(kind: Any, key: str) -> Any:
+    """The type of a struct's field; L{None} where there is none."""
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return None
+    fields = msgspec.structs.fields(kind)
+    return next((field.type for field in fields if field.encode_name == key), None)
 
 
 def shown(value: object) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from loopbackd.explaining import misfit
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Answer, Request
 
@@ -52,7 +53,8 @@ class Parameter:
         try:
             value = msgspec.convert(text, self.type, strict=False)
         except msgspec.ValidationError as error:
-            why = str(error).replace("`", "")
+            # All that a client writes there is text, so that its type says nothing.
+            why = misfit(str(error).partition(", got ")[0], text, self.type)
             raise HTTPError(400, f"{self.name} = {text[:60]!r}: {why}") from None
         if isinstance(value, float) and value - value != 0:
             # No bound keeps "nan" out, for it is neither above nor below.

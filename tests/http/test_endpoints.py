@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import pytest
 from msgspec import Meta
 
-from loopbackd.http.endpoints import parametersOf, patternOf
+from loopbackd.http.endpoints import Parameter, parametersOf, patternOf
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response
 
@@ -48,6 +48,29 @@ def test_noNull(text: str) -> None:
     with pytest.raises(HTTPError, match="seed") as caught:
         seed.convert(text)
     assert caught.value.status == 400
+
+
+MANY = Literal[tuple(f"way-{number}" for number in range(20))]
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "said"),
+    [
+        (int, "ten", "n = 'ten': expected a whole number"),
+        (Annotated[float, Meta(ge=0)], "-1", "n = '-1': expected a number >= 0.0"),
+        (bool, "perhaps", "n = 'perhaps': expected true or false"),
+        (Literal["a", "b", "c"], "d", "n = 'd': write 'a', 'b' or 'c'"),
+        (MANY, "wai-7", "n = 'wai-7': did you mean 'way-7', 'way-17' or 'way-9'?"),
+        (MANY, "nothing like it", "n = 'nothing like it': it is none of the 20 there are"),
+        (MANY, "x" * 100_000, f"n = '{'x' * 60}': it is none of the 20 there are"),
+    ],
+)
+def test_whatDoesNotConvert(type_: Any, text: str, said: str) -> None:
+    """The client is told what would have been right, and not in Python's words."""
+    with pytest.raises(HTTPError) as caught:
+        Parameter("n", type_, True).convert(text)
+    assert caught.value.status == 400
+    assert caught.value.detail == said
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,13 @@ from loopbackd.tls.terminator import Refusal, Terminator
 _PIECE = 1 << 17
 
 
+_SPEAK_TLS = b"TLS is spoken here: write https:// instead of http://\n"
+_PLAIN_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n"
+    b"Connection: close\r\n\r\n%b" % (len(_SPEAK_TLS), _SPEAK_TLS)
+)
+
+
 class HandshakeError(Exception):
     """
     There is no TLS with this client; the text says why.
@@ -74,7 +81,11 @@ class Handshake:
         except SSL.WantReadError:
             pass
         except (SSL.Error, NoSharedProtocol) as error:
-            raise HandshakeError(explained(error), waiting(self.tls)) from error
+            why = explained(error)
+            if why == "http request":
+                # An alert would tell such a client nothing.
+                raise HandshakeError("it speaks HTTP without TLS", _PLAIN_HTTP) from error
+            raise HandshakeError(why, waiting(self.tls)) from error
         else:
             self.isDone = True
         return waiting(self.tls)

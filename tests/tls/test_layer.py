@@ -194,9 +194,7 @@ def test_a_flood_is_told_in_a_line_a_second(tmp_path: Path, logged: Any) -> None
     assert "2 more like it" in lines[1]
 
 
-@pytest.mark.parametrize(
-    "garbage", [bytes(50), b"\x16\x03\x01\0\x04abcd", b"GET / HTTP/1.1\r\n\r\n"]
-)
+@pytest.mark.parametrize("garbage", [bytes(50), b"\x16\x03\x01\0\x04abcd", b"EHLO there\r\n"])
 def test_what_is_no_handshake_is_closed_with_an_alert(tmp_path: Path, garbage: bytes) -> None:
     """In OpenSSL's words, before a protocol was built."""
     case = Case(tmp_path)
@@ -204,6 +202,21 @@ def test_what_is_no_handshake_is_closed_with_an_alert(tmp_path: Path, garbage: b
     assert case.beneath.disconnecting
     assert not hasattr(case.layer, "wrappedProtocol")
     assert case.beneath.value()[:1] in (b"", b"\x15")
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"PUT"])
+def test_http_without_tls_is_told_so_in_http(tmp_path: Path, logged: Any, method: bytes) -> None:
+    """Such a client would show nothing of an alert."""
+    lines = logged("loopbackd.tls.layer")
+    case = Case(tmp_path)
+    case.layer.dataReceived(method + b" / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head, _, body = case.beneath.value().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"\r\nContent-Length: %d\r\n" % len(body) in head
+    assert b"https://" in body
+    assert case.beneath.disconnecting
+    assert not hasattr(case.layer, "wrappedProtocol")
+    assert lines[0].endswith("has no TLS handshake: it speaks HTTP without TLS.")
 
 
 def test_garbage_after_a_hello(tmp_path: Path) -> None:

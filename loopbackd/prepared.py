@@ -12,7 +12,7 @@ import msgspec
 from twisted.internet.interfaces import IProtocolFactory
 
 from loopbackd import logs
-from loopbackd.net.endpoint import EndpointError, parse
+from loopbackd.net.endpoint import EndpointError, checkKind, parse
 from loopbackd.protocols.registry import SPEAK_ONLY, ProtocolError, isFile, makeFactory
 from loopbackd.settings import Route, Routes, ServiceSettings, Settings, SettingsError, read
 from loopbackd.tls.contexts import Policy
@@ -55,6 +55,10 @@ def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
     owners: dict[object, str] = {}
     for service in settings.service:
         one = prepared[service.name] = Prepared(service, directory, store)
+        try:
+            checkKind(one.endpoint)
+        except EndpointError as error:
+            raise SettingsError(f"service {service.name!r}: {error}") from error
         other = owners.setdefault(one.address, service.name)
         if other != service.name:
             raise SettingsError(

@@ -89,6 +89,28 @@ def test_an_endpoint_that_is_none_is_refused(endpoint: str, said: str) -> None:
     assert said in refusal(endpoint=endpoint)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("127.0.0.1:7007", "no kind '127.0.0.1'; write for example tcp:7007:interface=127.0.0.1"),
+        ("tpc:7007", "no kind 'tpc'; did you mean 'tcp'?"),
+    ],
+)
+def test_an_endpoint_of_no_kind_is_refused(endpoint: str, said: str) -> None:
+    """Before anything listens, so that check-config tells it as well."""
+    settings = Settings(service=(ServiceSettings(name="it", endpoint=endpoint),))
+    with pytest.raises(SettingsError, match="service 'it'") as caught:
+        prepare(settings, Path("/"))
+    assert said in str(caught.value)
+
+
+def test_an_endpoint_of_a_plugin_is_taken() -> None:
+    """Twisted finds these by itself."""
+    endpoint = "haproxy:tcp:0:interface=127.0.0.1"
+    settings = Settings(service=(ServiceSettings(name="it", endpoint=endpoint),))
+    assert prepare(settings, Path("/"))["it"].endpoint.kind == "haproxy"
+
+
 @pytest.mark.parametrize("protocol", sorted(SPEAK_ONLY))
 def test_a_first_byte_nobody_waits_for(protocol: str) -> None:
     """A deadline for it would reset every client of a protocol that only speaks."""

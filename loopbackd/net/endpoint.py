@@ -11,7 +11,8 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpointStringParser
+from twisted.plugin import getPlugins
 
 _BACKLOG = 512
 _LONGEST_PATH = 107
@@ -109,6 +110,28 @@ def parse(text: str) -> Endpoint:
             )
         return Endpoint(text, kind, path=path)
     return Endpoint(text, kind)
+
+
+def checkKind(endpoint: Endpoint) -> None:
+    """
+    Find out before listening whether there are such endpoints, Twisted's own or a plugin's.
+
+    @raise EndpointError: there are none.
+    """
+    kinds = [*_ARGUMENTS, "ssl"]
+    if endpoint.kind in kinds:
+        return
+    kinds += [plugin.prefix for plugin in getPlugins(IStreamServerEndpointStringParser)]
+    if endpoint.kind not in kinds:
+        near = difflib.get_close_matches(endpoint.kind, kinds, 1)
+        hint = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else "write for example tcp:7007:interface=127.0.0.1"
+        )
+        raise EndpointError(
+            f"endpoint {endpoint.text!r} cannot be used: there is no kind {endpoint.kind!r}; {hint}"
+        )
 
 
 def _portNumber(value: str | None, text: str) -> int:

@@ -36,7 +36,7 @@ class Options(usage.Options):
             "Protocol of the service, as loopbackd protocols lists them;"
             " yours as package.module:Name or path/file.py:Name. [default: auto]",
         ],
-        ["drain", None, None, "Seconds connections get to finish at SIGTERM. [default: 5]", float],
+        ["drain", None, None, "Seconds connections get to finish at SIGTERM. [default: 5]"],
     ]
     optFlags = [  # noqa: RUF012
         ["no-twin", None, "Leave the same port on [::1] alone."],
@@ -130,5 +130,10 @@ class Options(usage.Options):
             )
         asked: dict[str, Any] = {"service": services}
         if self["drain"] is not None:
-            asked["drain"] = self["drain"]
+            try:
+                asked["drain"] = float(self["drain"])
+            except ValueError:
+                raise SettingsError(
+                    f"--drain {self['drain']!r}: write seconds, for example --drain 5"
+                ) from None
         return convert(asked, "options")

@@ -54,6 +54,7 @@ class Expectation:
     Requests that are expected, and what they get.
 
     @ivar name: of the stub.
+    @ivar what: which requests, for people; the name, where one was given.
     """
 
     def __init__(self, site: StubSite, wanted: dict[str, Any]) -> None:
@@ -61,6 +62,7 @@ class Expectation:
         self._wanted = wanted
         self._answers: list[dict[str, Any]] = []
         self.name = self._site.stubs.add(self._settings()).name
+        self.what = wanted.get("name") or f"{wanted['method']} {wanted['path']}"
         self._wanted.setdefault("name", self.name)
 
     def answer(self, **answer: Any) -> Expectation:
@@ -128,7 +130,7 @@ class Expecting:
         @raise AssertionError: names each that was not, and each request with the stub it came
             closest to.
         """
-        wrong = [f"nobody asked for {one.name}" for one in self._expected if not one.count]
+        wrong = [f"nobody asked for {one.what}" for one in self._expected if not one.count]
         for entry in self.site.journal:
             if entry.stub is None:
                 closest = self.site.stubs.closest(entry.asked)

@@ -48,11 +48,13 @@ async def test_notAsExpected() -> None:
     async with serving(reactor, "http") as loopback:
         api = expecting(loopback)
         api.expect("POST", "/a", name="first")
+        api.expect("PUT", "/b/{id}")
         await ask(loopback, "/a", "GET")
         with pytest.raises(AssertionError) as caught:
             api.check()
-        one, other = str(caught.value).splitlines()
+        one, two, other = str(caught.value).splitlines()
         assert one == "nobody asked for first"
+        assert two == "nobody asked for PUT /b/{id}"
         assert other.startswith("GET http://127.0.0.1:62893/a was not expected; closest is stub ")
         assert other.endswith("first: the method is GET, wanted is POST")
 

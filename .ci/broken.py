@@ -25,7 +25,7 @@ browsers.
 
 - **client** is what a right client does: it *refuses* the answer, *takes* it, or may do *either*.
 - Parameters go into the query: `/broken/reset-after?bytes=100&seconds=0.5`. What is out of bounds,
-  or not taken, is answered with 400.
+  or a parameter of others alone, is answered with 400.
 - The same bytes come every time. Where there is chance, `seed` decides it; without one it is new
   each time.
 - `HEAD` is answered as `GET` is, body included. Afterwards the connection is closed.

@@ -27,8 +27,8 @@ def asked(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     keys = [row.key for row in ROWS]
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0] if __doc__ else "")
-    parser.add_argument("--short", action="store_true", help="3 rounds of half a second: a trial")
-    parser.add_argument("--rounds", type=int, help="rounds per server (default 5, short 3)")
+    parser.add_argument("--short", action="store_true", help="2 rounds of half a second: a trial")
+    parser.add_argument("--rounds", type=int, help="rounds per server (default 5, short 2)")
     parser.add_argument("--only", default="", help=f"rows, separated by commas: {','.join(keys)}")
     parser.add_argument(
         "--no-pin", action="store_true", help="let the kernel place server and load generator"
@@ -48,7 +48,7 @@ def planned(options: argparse.Namespace) -> Plan:
     cpus = sorted(os.sched_getaffinity(0))
     pinned = len(cpus) >= 2 and not options.no_pin
     return Plan(
-        rounds=options.rounds or (3 if options.short else 5),
+        rounds=options.rounds or (2 if options.short else 5),
         startRounds=options.rounds or (3 if options.short else 7),
         seconds=0.5 if options.short else 2.0,
         serverCpu=cpus[0] if pinned else None,

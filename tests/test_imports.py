@@ -78,6 +78,7 @@ READING_ORDER = [
     "loopbackd.http.writing",
     "loopbackd.http.badevents",
     "loopbackd.http.sending",
+    "loopbackd.http.holding",
     "loopbackd.http.lifetime",
     "loopbackd.http.receiving",
     "loopbackd.http.serving",

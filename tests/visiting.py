@@ -114,10 +114,11 @@ class Visit:
     A connection to a site.
 
     @param site: a table, or a ready factory.
+    @param clock: in place of a plain one.
     """
 
-    def __init__(self, site: Site | HTTPFactory) -> None:
-        self.clock = Clock()
+    def __init__(self, site: Site | HTTPFactory, clock: Any = None) -> None:
+        self.clock: Any = Clock() if clock is None else clock
         self.factory = site if isinstance(site, HTTPFactory) else HTTPFactory(site)
         connections = Connections(lambda sock: None, self.clock.seconds)  # type: ignore[arg-type,return-value]
         self.factory.servedBy(Surroundings("test", self.clock, connections))

@@ -11,6 +11,7 @@ Read in this order:
 - L{loopbackd.http.endpoints}, L{loopbackd.http.routes}, L{loopbackd.http.mounts}: typed handlers
   by method and path; L{loopbackd.http.openapi} describes them to other programs;
 - L{loopbackd.http.writing}, L{loopbackd.http.sending}: from answers to bytes;
+- L{loopbackd.http.holding}: answers that go out together;
 - L{loopbackd.http.lifetime}, L{loopbackd.http.receiving}, L{loopbackd.http.serving}: the Protocol
   that joins them: how a connection begins and ends, what comes on it, what goes;
 - L{loopbackd.http.events}, L{loopbackd.http.badevents}: server-sent events, right and wrong.

@@ -10,6 +10,7 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from loopbackd.http.head import Limits
+from loopbackd.http.holding import Holding
 from loopbackd.http.patience import TICK, Patience
 from loopbackd.http.routes import Site
 from loopbackd.http.serving import HTTP
@@ -62,6 +63,7 @@ class HTTPFactory(Factory):
         clock = self.clock = surroundings.reactor
         self.authority = surroundings.authority
         self.date = DateLine(clock.seconds)
+        self.holding = Holding(clock)
         self.idle = Deadlines[HTTP](clock, self.patience.idle, HTTP.isIdle)
         self.head = Deadlines[HTTP](clock, self.patience.head, HTTP.headIsLate)
         self.watch = Deadlines[HTTP](clock, TICK, HTTP.look)

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from loopbackd.connection import Connection, connectionOf
 from loopbackd.http.errors import HTTPError
+from loopbackd.http.holding import MOST_HELD
 from loopbackd.http.patience import Pace
 from loopbackd.net.linger import LINGER, canHalfClose, hasUnreadInput
 from loopbackd.tls.store import AuthorityStore
@@ -44,6 +45,7 @@ class Lifetime(Protocol):
     _hasEnded = False
     _hasHead = False
     _sawEnd = False
+    _held = b""
     _lingered = 0
     _discarded = 0
 
@@ -87,6 +89,31 @@ class Lifetime(Protocol):
         """The body of a request comes too slowly."""
         raise NotImplementedError
 
+    # What goes.
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes, behind those that are held."""
+        if self._held:
+            self.letGo()
+        self.transport.write(data)
+
+    def hold(self, data: bytes) -> None:
+        """Send these bytes together with those of others, if others are served beside us."""
+        holding = self.factory.holding
+        if not holding.isWorthIt or len(self._held) + len(data) > MOST_HELD:
+            self.write(data)
+            return
+        isFirst = not self._held
+        self._held += data
+        if isFirst:
+            holding.add(self)
+
+    def letGo(self) -> None:
+        """See L{loopbackd.http.holding.Holder}."""
+        held, self._held = self._held, b""
+        if held and not self._hasEnded:
+            self.transport.write(held)
+
     # How it ends.
 
     def _end(self) -> None:
@@ -95,6 +122,7 @@ class Lifetime(Protocol):
             return
         self._isEnding = True
         self._stopWaiting()
+        self.letGo()
         self.transport.unregisterProducer()
         mayLinger = not self._sawEnd and canHalfClose(self.transport)
         if mayLinger and (self._expectsMore() or hasUnreadInput(self.transport)):

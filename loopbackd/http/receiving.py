@@ -82,7 +82,7 @@ class Receiving(Lifetime):
     def interim(self, status: int, fields: FieldPairs) -> None:
         """Send an answer before the answer (RFC 9110 section 15.2); HTTP/1.0 has none."""
         if self._current is not None and self._current.head.minor:
-            self.transport.write(statusLine(status, None) + fieldLines(fields) + b"\r\n")
+            self.write(statusLine(status, None) + fieldLines(fields) + b"\r\n")
 
     def inThread(self, call: Callable[..., T], *args: Any) -> Awaitable[T]:
         """
@@ -215,7 +215,7 @@ class Receiving(Lifetime):
         """Somebody waits for more of the body: have the client send it, in its time."""
         if self._owesContinue:
             self._owesContinue = False
-            self.transport.write(CONTINUE)
+            self.write(CONTINUE)
         if self._pace is None:
             self._watch(self.factory.patience.body, self._received())
         self._resumeReading()

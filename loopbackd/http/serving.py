@@ -125,7 +125,7 @@ class HTTP(Receiving):
             if data is None:
                 self._working(self._streamed(request, answer, keep))
             else:
-                self.transport.write(data)
+                self.hold(data)
                 self._done(keep)
         elif isinstance(answer, SwitchProtocols):
             self._switch(answer)
@@ -166,12 +166,11 @@ class HTTP(Receiving):
         self._done(False)
 
     def _switch(self, answer: SwitchProtocols) -> None:
-        data = statusLine(101, None) + fieldLines(answer.fields) + b"\r\n"
+        self.write(statusLine(101, None) + fieldLines(answer.fields) + b"\r\n")
         self._stopWaiting()
         self._hasEnded = True
         transport, rest = self.transport, self._parser.rest()
         transport.unregisterProducer()
-        transport.write(data)
         switchProtocol(transport, answer.protocol)
         answer.protocol.makeConnection(transport)
         connection = connectionOf(transport)
@@ -184,7 +183,8 @@ class HTTP(Receiving):
             answer.protocol.readConnectionLost()
 
     def _working(self, coroutine: Any) -> None:
-        """Go on with a request while other things happen."""
+        """Go on with a request while other things happen; what is held does not wait for it."""
+        self.letGo()
         self.factory.idle.stop(self)
         work = Deferred.fromCoroutine(coroutine)
         if not work.called:
@@ -226,9 +226,7 @@ class HTTP(Receiving):
         body = answer.body
         assert isinstance(body, bytes)
         framing = b"Content-Length: %d\r\n" % len(body)
-        self.transport.write(
-            headOf(answer, self.factory.date(), framing, b"Connection: close\r\n") + body
-        )
+        self.write(headOf(answer, self.factory.date(), framing, b"Connection: close\r\n") + body)
         self._end()
 
     # How it ends.

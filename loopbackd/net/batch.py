@@ -41,6 +41,7 @@ class BatchReactor(PlainReactor):
     """
     A real reactor whose streams are eager and served in batches.
 
+    @ivar servesMany: whether the batch that is being served has more than one event.
     @raise OSError: the system gives no epoll descriptor.
     """
 
@@ -54,6 +55,7 @@ class BatchReactor(PlainReactor):
         self._unsettled: dict[int, int] = {}
         self._later: list[Callable[[], object]] = []
         self._inBatch = False
+        self.servesMany = False
         self._unpollable: dict[Any, int] = {}
         self._listed = False
 
@@ -206,6 +208,7 @@ class BatchReactor(PlainReactor):
 
     def _serve(self, events: list[tuple[int, int]]) -> None:
         self._inBatch = True
+        self.servesMany = len(events) > 1
         selectables = self._selectables
         unsettled = self._unsettled
         for fd, event in events:
@@ -225,7 +228,7 @@ class BatchReactor(PlainReactor):
                 why = problem
             if why:
                 self._disconnect(selectable, why, reading)
-        self._inBatch = False
+        self._inBatch = self.servesMany = False
         while self._later:
             later, self._later = self._later, []
             for call in later:

@@ -57,6 +57,7 @@ class EagerWrites:
     @ivar bytesSent: bytes the kernel took.
     @ivar peerFinished: whether the peer has finished sending.
     @ivar connection: the facts about this stream, where it came through a service.
+    @ivar pump: who has taken over reading and writing; L{None} where that is the protocol.
     """
 
     bytesReceived = 0
@@ -65,6 +66,7 @@ class EagerWrites:
     _eager = False
     _tempDataBuffer: Any = ()
     connection: Connection | None = None
+    pump: Any = None
 
     if TYPE_CHECKING:
         TLS: bool

@@ -111,6 +111,11 @@ class Connection:
         return self._sent if self._transport is None else self._transport.bytesSent
 
     @property
+    def transport(self) -> Any:
+        """The bare transport, below any TLS, to put something in; L{None} before and after."""
+        return self._transport
+
+    @property
     def bareSocket(self) -> socket.socket | None:
         """The socket, below any TLS, to ask the kernel about; L{None} before and after."""
         return None if self._transport is None else self._transport.socket

@@ -38,7 +38,7 @@ _MISSING = re.compile(r"Object missing required field `(.*)`")
 _INVALID = re.compile(r"Invalid enum value")
 _LONGEST_VALUE = 100
 _MANY = 12
-_NUMBERED = frozenset(["stub", "answer"])
+_NUMBERED = frozenset(["stub", "answer", "toxic"])
 
 
 def explain(

@@ -198,6 +198,14 @@ class Listener:
         """See L{loopbackd.net.port.Door}."""
         return self.service.gate.admit(sock, remote)
 
+    def attach(self, transport: Any, protocol: IProtocol) -> None:
+        """See L{loopbackd.net.port.Door}."""
+        toxics = self.service.toxics
+        if toxics.isEmpty:
+            protocol.makeConnection(transport)
+        else:
+            toxics.attach(transport, protocol)
+
     def flooded(self, howMany: int) -> None:
         """See L{loopbackd.net.port.Door}."""
         self.service.gate.flooded(howMany)

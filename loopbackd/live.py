@@ -7,6 +7,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from loopbackd.connection import Connections
+from loopbackd.faults.toxics import Toxics
 from loopbackd.gate import Gate, Room
 from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.prepared import Prepared
@@ -20,11 +21,20 @@ class LiveService:
     A prepared service with its gate, its factory started.
 
     @param core: the reactor that services are built on.
+    @param toxics: what its connections suffer.
     @raise SettingsError: its factory does not want to be used there.
     """
 
-    def __init__(self, prepared: Prepared, connections: Connections, room: Room, core: Any) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        connections: Connections,
+        room: Room,
+        core: Any,
+        toxics: Toxics,
+    ) -> None:
         self.prepared = prepared
+        self.toxics = toxics
         self.gate = Gate(prepared.settings, prepared.allowed, connections, room, core)
         factory = prepared.factory
         if IServedFactory.providedBy(factory):

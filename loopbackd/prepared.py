@@ -12,6 +12,7 @@ import msgspec
 from twisted.internet.interfaces import IProtocolFactory
 
 from loopbackd import logs
+from loopbackd.faults.toxics import check as checkToxics
 from loopbackd.net.endpoint import EndpointError, checkKind, parse
 from loopbackd.protocols.registry import SPEAK_ONLY, ProtocolError, isFile, makeFactory
 from loopbackd.settings import Route, Routes, ServiceSettings, Settings, SettingsError, read
@@ -78,6 +79,10 @@ class Prepared:
             self.endpoint = parse(settings.endpoint)
             self.factory = _factory(settings, directory, store)
         except (EndpointError, ProtocolError) as error:
+            raise SettingsError(f"service {settings.name!r}: {error}") from error
+        try:
+            checkToxics(settings.toxic)
+        except ValueError as error:
             raise SettingsError(f"service {settings.name!r}: {error}") from error
         self.allowed = _allowedUids(settings)
         if self.endpoint.isRemote and not settings.allow_remote:

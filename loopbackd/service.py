@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from loopbackd.connection import Connections
+from loopbackd.faults.toxics import Toxics
 from loopbackd.gate import Room
 from loopbackd.listener import Listener
 from loopbackd.live import LiveService
@@ -142,15 +143,25 @@ class Loopback(Service):
                 self._say(listener, "now on")
         self._listeners.update(opened)
         for name, old in before.items():
-            if live.get(name) is not old:
+            new = live.get(name)
+            if new is not old:
                 old.retire()
+            if new is None:
+                old.toxics.clear()
+            elif new.prepared.settings.toxic != old.prepared.settings.toxic:
+                new.toxics.replace(new.prepared.settings.toxic)
 
     def _liveFor(self, prepared: Prepared) -> LiveService:
         """The service as it runs already, or a new one."""
         running = self._live.get(prepared.settings.name)
         if running is not None and running.prepared.isSame(prepared):
             return running
-        return LiveService(prepared, self.connections, self.room, self.core)
+        if running is not None:
+            toxics = running.toxics
+        else:
+            asked = prepared.settings.toxic
+            toxics = Toxics(prepared.settings.name, self.connections, self.core, asked)
+        return LiveService(prepared, self.connections, self.room, self.core, toxics)
 
     def _open(self, live: Mapping[str, LiveService]) -> dict[object, Listener]:
         """Listen on the endpoints that are new; on all of them or on none."""
@@ -218,6 +229,7 @@ class Loopback(Service):
         await self._untilEmpty(_LAST_MOMENT)
         for service in self._live.values():
             service.gate.close()
+            service.toxics.close()
             service.retire()
         self._live = {}
         self.diag.close()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from loopbackd.explaining import explain
+from loopbackd.faultsettings import ToxicSettings
 from loopbackd.httpsettings import (
     AnswerSettings,
     BodyWanted,
@@ -96,6 +97,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @ivar tls: speak TLS from the first byte, with certificates from the local authority; for
         C{auto} how it is spoken where a client begins with it.
     @ivar http: for C{http}, or C{auto} where that has HTTP, alone.
+    @ivar toxic: the faults its connections begin with.
     @ivar twin: also claim the same port on C{[::1]} where the endpoint is on C{127.0.0.1}.
     @ivar allow_remote: permit an endpoint that other machines can reach.
     @ivar allow_uids: the uids or user names that may connect; empty for everybody.
@@ -115,6 +117,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     routes: Routes | None = None
     tls: TLSSettings | None = None
     http: HTTPSettings | None = None
+    toxic: tuple[ToxicSettings, ...] = ()
     twin: bool = True
     allow_remote: bool = False
     allow_uids: tuple[Uid | str, ...] = ()
@@ -273,6 +276,7 @@ _TABLES = {
     "log": LogSettings,
     "authority": AuthoritySettings,
     "http": HTTPSettings,
+    "toxic": ToxicSettings,
     "stub": StubSettings,
     "answer": AnswerSettings,
     "body": BodyWanted,

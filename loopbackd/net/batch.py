@@ -287,6 +287,11 @@ class BatchReactor(PlainReactor):
         except BaseException:
             _log.failure("{selectable} failed while it was closed.", selectable=selectable)
 
+    def isReading(self, selectable: Any) -> bool:
+        """See L{PlainReactor.isReading}."""
+        fd = selectable.fileno()
+        return self._isServed(fd, selectable) and bool(self._wanted[fd] & _IN)
+
     def soon(self, call: Callable[[], object]) -> None:
         """Call after what runs now has returned, before anything is waited for."""
         if self._inBatch:

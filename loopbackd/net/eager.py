@@ -26,6 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from loopbackd.connection import Connection, reasonOf
+from loopbackd.net.interposing import Interposed
 
 _log = Logger()
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -58,6 +59,7 @@ class EagerWrites:
     @ivar peerFinished: whether the peer has finished sending.
     @ivar connection: the facts about this stream, where it came through a service.
     @ivar pump: who has taken over reading and writing; L{None} where that is the protocol.
+    @ivar wire: what stands between the stream and its protocol; L{None} where nothing does.
     """
 
     bytesReceived = 0
@@ -67,6 +69,7 @@ class EagerWrites:
     _tempDataBuffer: Any = ()
     connection: Connection | None = None
     pump: Any = None
+    wire: Interposed | None = None
 
     if TYPE_CHECKING:
         TLS: bool
@@ -76,6 +79,7 @@ class EagerWrites:
         producer: Any
         streamingProducer: bool
         protocol: Any
+        producerPaused: bool
         reactor: StreamReactor
         socket: socket.socket
         bufferSize: int
@@ -123,6 +127,13 @@ class EagerWrites:
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
         if not self.connected or self._writeDisconnected or self._aborting or not data:
             return
+        if self.wire is not None:
+            self.wire.write(bytes(data))
+        else:
+            self.sendBeneath(data)
+
+    def sendBeneath(self, data: bytes) -> None:
+        """Send what the kernel takes and queue the rest, below whatever is interposed."""
         if self._mayPass():
             try:
                 sent = self.socket.send(data)
@@ -135,14 +146,19 @@ class EagerWrites:
                 # Having sent at once must not keep the producer from being asked for more.
                 self.startWriting()
             else:
-                self._eager = not (self.TLS or self._writeDisconnecting or self.disconnecting)
+                self._eager = not (
+                    self.TLS
+                    or self._writeDisconnecting
+                    or self.disconnecting
+                    or self.wire is not None
+                )
         else:
             self._queue(bytes(data))
 
     @property
     def hasUnsent(self) -> bool:
         """Whether something that was written waits until the kernel takes it."""
-        return not self._mayPass()
+        return not self._mayPass() or (self.wire is not None and self.wire.holdsUnsent)
 
     def _mayPass(self) -> bool:
         """Whether a write can overtake nothing."""
@@ -163,16 +179,49 @@ class EagerWrites:
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """See L{twisted.internet.interfaces.IConsumer}."""
         self._eager = False
-        super().registerProducer(producer, streaming)  # type: ignore[misc]
+        if self.TLS:
+            super().registerProducer(producer, streaming)  # type: ignore[misc]
+        else:
+            self.registerBeneath(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """See L{twisted.internet.interfaces.IConsumer}."""
+        if self.TLS:
+            super().unregisterProducer()  # type: ignore[misc]
+        else:
+            self.unregisterBeneath()
+
+    def registerBeneath(self, producer: Any, streaming: bool) -> None:
+        """L{registerProducer}, below any TLS started on this transport."""
+        if self.wire is not None:
+            self.wire.registerProducer(producer, streaming)
+        else:
+            abstract.FileDescriptor.registerProducer(self, producer, streaming)  # type: ignore[arg-type]
+
+    def unregisterBeneath(self) -> None:
+        """L{unregisterProducer}, below any TLS started on this transport."""
+        if self.wire is not None:
+            self.wire.unregisterProducer()
+        else:
+            abstract.FileDescriptor.unregisterProducer(self)  # type: ignore[arg-type]
 
     def loseWriteConnection(self) -> None:
         """See L{twisted.internet.interfaces.IHalfCloseableDescriptor}."""
         self._eager = False
+        if self.wire is not None:
+            self.wire.finish()
+        else:
+            self.finishBeneath()
+
+    def finishBeneath(self) -> None:
+        """L{loseWriteConnection}, below whatever is interposed."""
         super().loseWriteConnection()  # type: ignore[misc]
 
     def abortConnection(self) -> None:
         """See L{twisted.internet.interfaces.ITCPTransport}."""
         self._eager = False
+        if self.wire is not None:
+            self.wire.aborted()
         super().abortConnection()  # type: ignore[misc]
         # Whoever looks whether it is being closed need not ask in which way.
         self.disconnecting = 1
@@ -197,12 +246,24 @@ class EagerWrites:
         """L{loseConnection}, below any TLS started on this transport."""
         if self.connected and not self.disconnecting:
             self._eager = False
-            self.stopReading()
             self.disconnecting = 1
-            if self._writeDisconnected or (self.producer is None and self._mayPass()):
-                self.reactor.soon(self._finish)
+            if self.wire is not None:
+                self.wire.close()
             else:
-                self.startWriting()
+                self.closeBeneath()
+
+    def closeBeneath(self) -> None:
+        """Close once everything queued has been sent, below whatever is interposed."""
+        self.disconnecting = 1
+        self.stopReading()
+        if self._writeDisconnected or (self.producer is None and self._mayPass()):
+            self.reactor.soon(self._finish)
+        else:
+            self.startWriting()
+
+    def _postLoseConnection(self) -> Any:
+        """Everything queued was sent (see L{twisted.internet.abstract.FileDescriptor.doWrite})."""
+        return main.CONNECTION_DONE if self.wire is None else None
 
     def _finish(self) -> None:
         """End the connection if nothing was written or registered since it was asked to."""
@@ -229,12 +290,24 @@ class EagerWrites:
         if not data:
             return main.CONNECTION_DONE
         self.bytesReceived += len(data)
+        if self.wire is not None:
+            self.wire.received(data)
+            return None
         try:
             self.protocol.dataReceived(data)
         except Exception as problem:
             protocolFailed(self, "dataReceived")
             return problem
         return None
+
+    def deliver(self, data: bytes) -> None:
+        """Give the protocol what came, from what is interposed."""
+        try:
+            self.protocol.dataReceived(data)
+        except Exception:
+            problem = Failure()
+            protocolFailed(self, "dataReceived")
+            self.connectionLost(problem)
 
     def readConnectionLost(self, reason: Failure) -> None:
         """
@@ -249,6 +322,13 @@ class EagerWrites:
             self.peerFinished = True
             if self.connection is not None:
                 self.connection.changed("half-closed")
+        if self.wire is not None:
+            self.wire.ended()
+        else:
+            self.deliverEnd(reason)
+
+    def deliverEnd(self, reason: Failure = _CONNECTION_DONE) -> None:
+        """Tell the protocol that the peer has finished sending, or end for it."""
         aware = IHalfCloseableProtocol(self.protocol, None)
         if aware is not None:
             try:
@@ -261,9 +341,18 @@ class EagerWrites:
         else:
             self.connectionLost(reason)
 
+    def pauseProducing(self) -> None:
+        """Give the protocol nothing for now."""
+        if self.wire is not None:
+            self.wire.pauseReading()
+        else:
+            self.stopReading()
+
     def resumeProducing(self) -> None:
         """Read on; not where the peer has finished and there is nothing to read."""
-        if self.connected and not self.disconnecting and not self.peerFinished:
+        if self.wire is not None:
+            self.wire.resumeReading()
+        elif self.connected and not self.disconnecting and not self.peerFinished:
             self.startReading()
 
     def connectionLost(self, reason: Failure) -> None:
@@ -286,8 +375,8 @@ class _Beneath:
 
     write = EagerWrites.writeBeneath
     loseConnection = EagerWrites.loseBeneath
-    registerProducer = abstract.FileDescriptor.registerProducer
-    unregisterProducer = abstract.FileDescriptor.unregisterProducer
+    registerProducer = EagerWrites.registerBeneath
+    unregisterProducer = EagerWrites.unregisterBeneath
 
     @staticmethod
     def writeSequence(transport: EagerWrites, iovec: Iterable[bytes]) -> None:

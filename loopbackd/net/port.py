@@ -33,6 +33,9 @@ class Door(Protocol):
         @return: L{None} when it was refused; the door has closed the socket.
         """
 
+    def attach(self, transport: Any, protocol: Any) -> None:
+        """Connect the protocol of a stream that was let in with its transport, now or later."""
+
     def flooded(self, howMany: int) -> None:
         """There were no descriptors left; that many connections were reset unseen."""
 
@@ -179,7 +182,10 @@ class EagerPort:
             transport.client = None  # the connection knows; two thousand of them add up
             connection.carriedBy(transport)
         try:
-            protocol.makeConnection(transport)
+            if self.door is not None:
+                self.door.attach(transport, protocol)
+            else:
+                protocol.makeConnection(transport)
         except BaseException:
             protocolFailed(transport, "makeConnection")
             transport.abortConnection()

@@ -144,6 +144,10 @@ class PlainReactor(Streams):
         """See L{IReactorSocket.adoptDatagramPort}."""
         return self._reactor.adoptDatagramPort(*args, **named)
 
+    def isReading(self, selectable: Any) -> bool:
+        """Whether it is watched for something to read."""
+        return selectable in self._reactor.getReaders()
+
     def soon(self, call: Callable[[], object]) -> None:
         """Call after what runs now has returned, before anything is waited for."""
         self._reactor.callLater(0, call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error, main, tcp, unix
@@ -48,7 +49,7 @@ class _EagerServer(EagerWrites):
         producer, self.producer = self.producer, None
         self.stopReading()
         self.stopWriting()
-        sock, protocol = self.socket, self.protocol
+        sock = self.socket
         del self.socket
         if reason.type is error.ConnectionAborted:
             resetAndClose(sock)
@@ -61,8 +62,16 @@ class _EagerServer(EagerWrites):
                 producer.stopProducing()
         except BaseException:
             protocolFailed(self, "stopProducing")
+        if self.wire is None:
+            self._tell(reason)
+        else:
+            isOver = reason.type not in (error.ConnectionDone, error.ConnectionLost)
+            self.wire.lost(isOver, partial(self._tell, reason))
+
+    def _tell(self, reason: Failure) -> None:
+        """The last that the protocol hears."""
         try:
-            protocol.connectionLost(reason)
+            self.protocol.connectionLost(reason)
         except BaseException:
             protocolFailed(self, "connectionLost")
         del self.protocol

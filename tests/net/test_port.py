@@ -52,6 +52,9 @@ class Entrance:
         sock.close()
         return None
 
+    def attach(self, transport: Any, protocol: Any) -> None:
+        protocol.makeConnection(transport)
+
     def flooded(self, howMany: int) -> None:
         self.floods.append(howMany)
 

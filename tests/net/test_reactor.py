@@ -67,6 +67,9 @@ class Entrance:
     def admit(self, sock: socket.socket, remote: Any) -> Connection | None:
         return self.connections.add("a", remote)
 
+    def attach(self, transport: Any, protocol: Any) -> None:
+        protocol.makeConnection(transport)
+
     def flooded(self, howMany: int) -> None: ...
 
 

@@ -1,0 +1,283 @@
+"""
+One direction of a connection that has toxics: what holds bytes until their time has come.
+
+Pieces go through the toxics' effects in order. Each of them has a queue of its own with a bound; a
+queue that is full stops the one before it, and the first one stops the source.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any, Final, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from loopbackd.faults.toxic import Effect, Mark, Piece
+
+# What a piece costs besides its bytes, so that many small ones have a bound too.
+_OVERHEAD: Final = 256
+
+# How much may have come through and wait for an outlet that takes nothing now.
+_WINDOW: Final = 1 << 16
+
+# A timer that rings this much too early is right: floats do not add up.
+_MICROSECOND: Final = 1e-6
+
+
+class Outlet(Protocol):
+    """Where a link leads, and who feeds it."""
+
+    def passOn(self, chunk: bytes) -> None:
+        """These bytes have come through."""
+
+    def ended(self, mark: Mark) -> None:
+        """This end has come through, behind all bytes before it."""
+
+    def cut(self, mark: Mark) -> None:
+        """A toxic ends the connection now, whatever is held."""
+
+    def holdSource(self) -> None:
+        """Feed no more for now."""
+
+    def releaseSource(self) -> None:
+        """Feed on."""
+
+    def emptied(self) -> None:
+        """Nothing is held any more."""
+
+
+class _Stage:
+    """An effect, and what waits for it."""
+
+    __slots__ = ("effect", "held", "last", "queue")
+
+    def __init__(self, effect: Effect) -> None:
+        self.effect = effect
+        self.queue: deque[tuple[float, float, Piece]] = deque()
+        self.held = 0
+        self.last = -math.inf
+
+    def take(self, piece: Piece, arrived: float, now: float) -> None:
+        """Let the effect say when the piece goes on; never before one that came earlier."""
+        if isinstance(piece, Mark):
+            self._wait(self.effect.end(arrived, now), arrived, piece)
+            return
+        for when, part in self.effect.data(arrived, now, piece):
+            self._wait(when, arrived, part)
+
+    def _wait(self, when: float, arrived: float, piece: Piece) -> None:
+        self.last = max(self.last, when)
+        self.queue.append((self.last, arrived, piece))
+        self.held += _weight(piece)
+
+    def pop(self) -> Piece:
+        _, _, piece = self.queue.popleft()
+        self.held -= _weight(piece)
+        return piece
+
+    def again(self, now: float) -> None:
+        """Ask about everything that is not due once more."""
+        waiting, self.queue = self.queue, deque()
+        self.held, self.last = 0, -math.inf
+        for when, arrived, piece in waiting:
+            if when <= now:
+                self._wait(when, arrived, piece)
+            else:
+                self.take(piece, arrived, now)
+
+
+def _weight(piece: Piece) -> int:
+    return _OVERHEAD if isinstance(piece, Mark) else len(piece) + _OVERHEAD
+
+
+class Link:
+    """
+    One direction.
+
+    @param clock: keeps the time.
+    @param outlet: where everything goes in the end.
+    """
+
+    def __init__(self, clock: IReactorTime, outlet: Outlet) -> None:
+        self._clock = clock
+        self._outlet = outlet
+        self._stages: list[_Stage] = []
+        self._ready: deque[Piece] = deque()
+        self._readyHeld = 0
+        self._paused = False
+        self._holds = False
+        self._delivering = False
+        self._closed = False
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def isBare(self) -> bool:
+        """Whether there is no toxic on it."""
+        return not self._stages
+
+    @property
+    def isEmpty(self) -> bool:
+        """Whether nothing is held."""
+        return not self._ready and not any(stage.queue for stage in self._stages)
+
+    @property
+    def isStuck(self) -> bool:
+        """Whether what is held waits for a toxic to go away."""
+        return any(stage.queue and stage.queue[0][0] == math.inf for stage in self._stages)
+
+    @property
+    def holdsSource(self) -> bool:
+        """Whether the source was asked to stop."""
+        return self._holds
+
+    @property
+    def isPaused(self) -> bool:
+        """Whether the outlet takes nothing now."""
+        return self._paused
+
+    # The toxics on it.
+
+    def put(self, effect: Effect, position: int) -> None:
+        """Put an effect on; what is held already behind that position does not meet it."""
+        self._stages.insert(position, _Stage(effect))
+        effect.begin(self._clock.seconds())
+        self._run()
+
+    def take(self, effect: Effect) -> None:
+        """Take an effect away; what waited for it goes on at once."""
+        index = next(i for i, stage in enumerate(self._stages) if stage.effect is effect)
+        stage = self._stages.pop(index)
+        now = self._clock.seconds()
+        mark = effect.removed(now)
+        for _, _, piece in stage.queue:
+            self._enter(index, piece, now)
+        if mark is not None:
+            self._outlet.cut(mark)
+        self._run()
+
+    def change(self, effect: Effect, kind: Any) -> None:
+        """An effect's toxic has other attributes; what waits for it is looked at again."""
+        now = self._clock.seconds()
+        effect.changed(kind, now)
+        for stage in self._stages:
+            if stage.effect is effect:
+                stage.again(now)
+        self._run()
+
+    # What passes.
+
+    def feed(self, piece: Piece) -> None:
+        """Something comes in."""
+        if not self._closed:
+            self._enter(0, piece, self._clock.seconds())
+            self._run()
+
+    def pause(self) -> None:
+        """The outlet takes nothing for now."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The outlet takes again."""
+        self._paused = False
+        self._run()
+
+    def close(self) -> None:
+        """Throw away what is held; nothing comes out any more."""
+        self._closed = True
+        for stage in self._stages:
+            stage.queue.clear()
+        self._ready.clear()
+        self._setTimer(math.inf, 0)
+
+    def _enter(self, index: int, piece: Piece, now: float) -> None:
+        if index < len(self._stages):
+            self._stages[index].take(piece, now, now)
+        else:
+            self._ready.append(piece)
+            self._readyHeld += _weight(piece)
+
+    def _hasRoom(self, index: int) -> bool:
+        if index < len(self._stages):
+            stage = self._stages[index]
+            return stage.held <= stage.effect.window
+        return self._readyHeld <= _WINDOW
+
+    def _run(self) -> None:
+        """Do what the time and the outlet allow."""
+        if self._delivering or self._closed:
+            return
+        self._delivering = True
+        try:
+            self._move()
+            while self._ready and not self._paused:
+                piece = self._ready.popleft()
+                self._readyHeld -= _weight(piece)
+                if isinstance(piece, Mark):
+                    self._outlet.ended(piece)
+                else:
+                    self._outlet.passOn(piece)
+                if not self._ready:
+                    self._move()
+        finally:
+            self._delivering = False
+        if not self._closed:
+            self._settle()
+
+    def _move(self) -> None:
+        """Move everything whose time has come."""
+        now = self._clock.seconds()
+        stages = self._stages
+        moved = True
+        while moved:
+            moved = False
+            for index in range(len(stages) - 1, -1, -1):
+                stage = stages[index]
+                queue = stage.queue
+                while queue and queue[0][0] <= now + _MICROSECOND and self._hasRoom(index + 1):
+                    self._enter(index + 1, stage.pop(), now)
+                    moved = len(stages) > 1
+
+    def _settle(self) -> None:
+        """Wait for what comes next, and tell the source whether there is room."""
+        now = self._clock.seconds()
+        wanted = math.inf
+        for index, stage in enumerate(self._stages):
+            if stage.effect.alarm is not None:
+                when, mark = stage.effect.alarm
+                if when <= now + _MICROSECOND:
+                    self._outlet.cut(mark)
+                    return
+                wanted = min(wanted, when)
+            if stage.queue and self._hasRoom(index + 1):
+                wanted = min(wanted, stage.queue[0][0])
+        self._setTimer(wanted, now)
+        self._tellSource()
+        if not self._closed and self.isEmpty:
+            self._outlet.emptied()
+
+    def _tellSource(self) -> None:
+        held, window = self._readyHeld, _WINDOW
+        if self._stages:
+            held, window = self._stages[0].held, self._stages[0].effect.window
+        if not self._holds and held > window:
+            self._holds = True
+            self._outlet.holdSource()
+        elif self._holds and held <= window // 2:
+            self._holds = False
+            self._outlet.releaseSource()
+
+    def _setTimer(self, when: float, now: float) -> None:
+        timer = self._timer
+        if when == math.inf:
+            if timer is not None:
+                timer.cancel()
+                self._timer = None
+        elif timer is None:
+            self._timer = self._clock.callLater(max(0.0, when - now), self._rang)
+        elif abs(timer.getTime() - when) > _MICROSECOND:
+            timer.reset(max(0.0, when - now))
+
+    def _rang(self) -> None:
+        self._timer = None
+        self._run()

@@ -1,0 +1,327 @@
+"""The toxics of one service, put on its connections, changed and taken away while they are live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random, SystemRandom
+from typing import Any
+
+import msgspec
+from twisted.internet.interfaces import IProtocol
+from twisted.logger import Logger
+
+from loopbackd.connection import Connection, Connections
+from loopbackd.faults.kinds import makeKind
+from loopbackd.faults.link import Link
+from loopbackd.faults.toxic import Context, Effect, Kind
+from loopbackd.faults.wire import Wire
+from loopbackd.faultsettings import Stream, ToxicSettings
+
+_log = Logger()
+
+
+class NameTaken(ValueError):
+    """The service has a toxic of that name already."""
+
+
+class _Case:
+    """What a toxic is to one connection."""
+
+    __slots__ = ("chance", "drawn", "effect", "number")
+
+    def __init__(self, number: int, seed: int) -> None:
+        self.number = number
+        self.chance = Random(f"{seed}/{number}")
+        self.drawn = self.chance.random()
+        self.effect: Effect | None = None
+
+
+class Toxic:
+    """
+    One toxic of a service.
+
+    @ivar settings: what was asked, with its name.
+    @ivar kind: the attributes, found good.
+    @ivar seed: what its chances come from.
+    @ivar since: when it was put on.
+    """
+
+    def __init__(self, settings: ToxicSettings, kind: Kind, since: float) -> None:
+        self.settings = settings
+        self.kind = kind
+        self.seed = SystemRandom().getrandbits(32) if settings.seed is None else settings.seed
+        self.since = since
+        self._shared = kind.share()
+        self._cases: dict[Connection, _Case] = {}
+        self._met = 0
+
+    @property
+    def name(self) -> str:
+        """What it is called; unique among the toxics of a service."""
+        return self.settings.name
+
+    @property
+    def type(self) -> str:
+        """What it does."""
+        return self.settings.type
+
+    @property
+    def stream(self) -> Stream:
+        """Which direction it is on."""
+        return self.settings.stream
+
+    @property
+    def toxicity(self) -> float:
+        """How probable it is that a connection has it."""
+        return self.settings.toxicity
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """How much of it, as users write it, defaults included."""
+        return msgspec.structs.asdict(self.kind)
+
+    def hits(self, connection: Connection) -> bool:
+        """Whether this connection has it."""
+        case = self._cases.get(connection)
+        return case is not None and case.effect is not None
+
+    def meet(self, connection: Connection) -> _Case:
+        """Decide once for a connection that is new to it what it will be to it."""
+        case = self._cases.get(connection)
+        if case is None:
+            self._met += 1
+            case = self._cases[connection] = _Case(self._met, self.seed)
+            connection.whenEnded += (self._forget,)
+        return case
+
+    def wants(self, case: _Case) -> bool:
+        """Whether a connection is to have it."""
+        return case.drawn < self.toxicity
+
+    def effect(self, case: _Case) -> Effect | None:
+        """A new effect for a connection."""
+        return self.kind.effect(Context(case.chance, self.since, case.number, self._shared))
+
+    def cases(self) -> Iterator[tuple[Connection, _Case]]:
+        """The live connections it has met."""
+        return iter(list(self._cases.items()))
+
+    def _forget(self, connection: Connection) -> None:
+        self._cases.pop(connection, None)
+
+
+class Toxics:
+    """
+    The toxics of one service.
+
+    Iterating gives the upstream ones in the order they were added, then the downstream ones.
+
+    @param service: its name.
+    @param clock: an L{IReactorTime} that keeps the time of the toxics.
+    @param asked: those it begins with.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        connections: Connections,
+        clock: Any,
+        asked: tuple[ToxicSettings, ...] = (),
+    ) -> None:
+        self._service = service
+        self._connections = connections
+        self._clock = clock
+        self._toxics: dict[str, Toxic] = {}
+        self._wires: dict[Connection, Wire] = {}
+        for settings in asked:
+            self.add(settings)
+
+    def __iter__(self) -> Iterator[Toxic]:
+        return iter(sorted(self._toxics.values(), key=lambda toxic: toxic.stream != "upstream"))
+
+    def __len__(self) -> int:
+        return len(self._toxics)
+
+    @property
+    def isEmpty(self) -> bool:
+        """Whether there are none."""
+        return not self._toxics
+
+    def get(self, name: str) -> Toxic:
+        """
+        The toxic of that name.
+
+        @raise KeyError: there is none.
+        """
+        return self._toxics[name]
+
+    def add(self, settings: ToxicSettings) -> Toxic:
+        """
+        Put one more on, behind those of its direction, on live connections too.
+
+        @raise NameTaken: there is one of that name.
+        @raise ValueError: there is no such type, or its attributes are wrong.
+        """
+        kind = makeKind(settings.type, settings.attributes)
+        settings = named(settings)
+        if settings.name in self._toxics:
+            raise NameTaken(f"there is a toxic {settings.name!r} already")
+        toxic = Toxic(settings, kind, self._clock.seconds())
+        self._toxics[toxic.name] = toxic
+        for connection in self._live():
+            toxic.meet(connection)
+        self._apply(toxic)
+        self._say(toxic, "put on")
+        return toxic
+
+    def change(
+        self, name: str, attributes: dict[str, Any] | None = None, toxicity: float | None = None
+    ) -> Toxic:
+        """
+        Change how much of it there is, on live connections too.
+
+        @param attributes: the new values of some; the others stay.
+        @raise KeyError: there is no such toxic.
+        @raise ValueError: they are wrong; nothing was changed.
+        """
+        toxic = self._toxics[name]
+        merged = {**toxic.settings.attributes, **(attributes or {})}
+        kind = makeKind(toxic.type, merged)
+        asked = {**msgspec.structs.asdict(toxic.settings), "attributes": merged}
+        if toxicity is not None:
+            asked["toxicity"] = toxicity
+        toxic.settings = msgspec.convert(asked, ToxicSettings)
+        if kind != toxic.kind:
+            toxic.kind = kind
+            for connection, case in toxic.cases():
+                if case.effect is not None and connection in self._wires:
+                    self._link(connection, toxic).change(case.effect, kind)
+        self._apply(toxic)
+        self._say(toxic, "changed")
+        return toxic
+
+    def remove(self, name: str) -> None:
+        """
+        Take one away; what it holds goes on at once.
+
+        @raise KeyError: there is no such toxic.
+        """
+        toxic = self._toxics.pop(name)
+        for connection, case in toxic.cases():
+            self._takeOff(connection, toxic, case)
+        self._say(toxic, "taken away")
+
+    def replace(self, asked: tuple[ToxicSettings, ...]) -> None:
+        """
+        Have these instead, which were found good (see L{check}).
+        """
+        self.clear()
+        for settings in asked:
+            self.add(settings)
+
+    def clear(self) -> None:
+        """Take all away."""
+        for name in list(self._toxics):
+            self.remove(name)
+
+    def close(self) -> None:
+        """No connection is served any more: forget those whose peers went before their words."""
+        for wire in list(self._wires.values()):
+            wire.drop()
+
+    def attach(self, transport: Any, protocol: IProtocol) -> None:
+        """Connect a protocol with the transport of a new connection, the toxics in between."""
+        connection = transport.connection
+        for toxic in self:
+            toxic.meet(connection)
+            self._applyTo(connection, toxic)
+        protocol.makeConnection(transport)
+
+    def _live(self) -> Iterator[Connection]:
+        for connection in self._connections:
+            if connection.service == self._service and _isOpen(connection):
+                yield connection
+
+    def _apply(self, toxic: Toxic) -> None:
+        for connection, _ in toxic.cases():
+            self._applyTo(connection, toxic)
+
+    def _applyTo(self, connection: Connection, toxic: Toxic) -> None:
+        """Let a connection have the toxic, or not, as was decided for it."""
+        case = toxic.meet(connection)
+        if not toxic.wants(case):
+            self._takeOff(connection, toxic, case)
+        elif case.effect is None and _isOpen(connection):
+            case.effect = toxic.effect(case)
+            if case.effect is not None:
+                position = self._position(connection, toxic)
+                self._link(connection, toxic).put(case.effect, position)
+
+    def _position(self, connection: Connection, toxic: Toxic) -> int:
+        """How many toxics that came earlier are on its link."""
+        before = 0
+        for other in self._toxics.values():
+            if other is toxic:
+                break
+            before += other.stream == toxic.stream and other.hits(connection)
+        return before
+
+    def _takeOff(self, connection: Connection, toxic: Toxic, case: _Case) -> None:
+        effect, case.effect = case.effect, None
+        if effect is not None and connection in self._wires:
+            self._link(connection, toxic).take(effect)
+
+    def _link(self, connection: Connection, toxic: Toxic) -> Link:
+        """Its link, on a wire that is put in where there is none."""
+        wire = self._wires.get(connection)
+        if wire is None:
+            wire = Wire(connection.transport, self._clock, lambda _: self._gone(connection))
+            self._wires[connection] = wire
+        return wire.upstream if toxic.stream == "upstream" else wire.downstream
+
+    def _gone(self, connection: Connection) -> None:
+        self._wires.pop(connection, None)
+
+    def _say(self, toxic: Toxic, what: str) -> None:
+        _log.info(
+            "{service}: toxic {name} {what}: {type} {stream} {attributes}, toxicity {toxicity},"
+            " seed {seed}",
+            service=self._service,
+            name=toxic.name,
+            what=what,
+            type=toxic.type,
+            stream=toxic.stream,
+            attributes=toxic.attributes,
+            toxicity=toxic.toxicity,
+            seed=toxic.seed,
+        )
+
+
+def _isOpen(connection: Connection) -> bool:
+    """Whether its stream can still be given toxics."""
+    return connection.transport is not None and not connection.transport.disconnecting
+
+
+def named(settings: ToxicSettings) -> ToxicSettings:
+    """With the name that it has if none was given (Toxiproxy's)."""
+    if settings.name:
+        return settings
+    return msgspec.structs.replace(settings, name=f"{settings.type}_{settings.stream}")
+
+
+def check(asked: tuple[ToxicSettings, ...]) -> None:
+    """
+    Find out whether these can be the toxics of a service.
+
+    @raise ValueError: they cannot; the message names the toxic.
+    """
+    names: set[str] = set()
+    for settings in asked:
+        name = named(settings).name
+        try:
+            makeKind(settings.type, settings.attributes)
+        except ValueError as error:
+            raise ValueError(f"toxic {name!r}: {error}") from error
+        if name in names:
+            raise ValueError(f"two toxics are named {name!r}; give each its own name")
+        names.add(name)

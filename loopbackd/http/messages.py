@@ -170,8 +170,11 @@ def reasonFor(status: int) -> str:
     return _REASONS.get(status, "")
 
 
+# What Python before 3.13 calls by older names.
 _REASONS = {int(status): status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
     418: "I'm a teapot",
     422: "Unprocessable Content",
 }

@@ -14,6 +14,7 @@ def test_statusLine() -> None:
     """The phrase is the status's own, or the one that was chosen, or none."""
     assert statusLine(200, None) == b"HTTP/1.1 200 OK\r\n"
     assert statusLine(418, None) == b"HTTP/1.1 418 I'm a teapot\r\n"
+    assert statusLine(416, None) == b"HTTP/1.1 416 Range Not Satisfiable\r\n"
     assert statusLine(299, None) == b"HTTP/1.1 299 \r\n"
     assert statusLine(200, "Fine") == b"HTTP/1.1 200 Fine\r\n"
 

@@ -252,7 +252,9 @@ def basics(request: Request) -> dict[str, Any]:
 
 @lru_cache(1024)
 def upper(status: int) -> str:
-    """The reason phrase, which is in capitals here."""
+    """The reason phrase, which is in capitals here, and for ranges the one of RFC 2616."""
+    if status == 416:
+        return "REQUESTED RANGE NOT SATISFIABLE"
     return (reasonFor(status) or "Unknown").upper()
 
 

@@ -254,12 +254,16 @@ def test_bad_bodies(method: str, path: str, type: str | None, body: bytes) -> No
     assert errorOf(found)["detail"]
 
 
-@pytest.mark.parametrize("depth", [10, 300, 500, 5000, 400_000])
-def test_json_of_any_depth(depth: int) -> None:
+@pytest.mark.parametrize(
+    ("depth", "statuses"),
+    # In between, each version of Python has a limit of its own, 3.13 beyond 5000.
+    [(10, {200}), (300, {200, 400}), (500, {200, 400}), (5000, {200, 400}), (400_000, {400})],
+)
+def test_json_of_any_depth(depth: int, statuses: set[int]) -> None:
     """Shown, or refused as too deep."""
     body = b"[" * depth + b"]" * depth
     found = ask(makeGo(prefix=""), "/post", "POST", [("Content-Type", "application/json")], body)
-    assert found.status == (200 if depth == 10 else 400) or depth in (300, 500)
+    assert found.status in statuses
 
 
 def test_a_number_of_many_digits() -> None:

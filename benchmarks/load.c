@@ -8,6 +8,10 @@
  *                                             /websocket/echo, of 1 to 125 bytes
  *   load PORT connect CONNECTIONS SECONDS     each slot connects, reads to the end, checks that the
  *                                             answer starts with "Hello from ", and starts again
+ *   load PORT exchange CONNECTIONS SECONDS    each slot connects, sends 64 bytes, reads to the end,
+ *                                             checks that just these came back, and starts again
+ *   load PORT bulk CONNECTIONS SECONDS        each connection reads the bytes of pattern.h as fast as
+ *                                             they come, and looks at the beginning of every piece
  *   load PORT idle CONNECTIONS                opens the connections, has one byte echoed on each,
  *                                             prints "ready" and keeps them until stdin ends
  *
@@ -15,7 +19,7 @@
  * server may not do (wrong bytes, too many bytes, an early end, five seconds of silence) is one line
  * on stderr and exit code 1.
  *
- * Local ports: in `connect` the server closes first, so TIME_WAIT stays on the server's side and the
+ * Local ports: in `connect` and `exchange` the server closes first, so TIME_WAIT stays on the server's side and the
  * kernel lets a newer SYN take such a pair over at once: no reset and no further source addresses
  * are needed.  The number of connections of one run is bounded all the same (MOST_CONNECTS).
  */
@@ -36,14 +40,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pattern.h"
+
 enum {
     MOST_CONNECTIONS = 100000,
     MOST_SIZE = 16 << 20,
     MOST_SECONDS = 60,
-    MOST_CONNECTS = 2000000, /* in one run of `connect` */
+    MOST_CONNECTS = 2000000, /* in one run of `connect` or `exchange` */
     BATCH = 256,             /* events taken from epoll at once */
     PATIENCE = 5,            /* seconds without any progress before a run is a failure */
     IDLE_SECONDS = 120,      /* `idle` ends by itself after this long */
+    EXCHANGED = 64,          /* bytes each way in `exchange` */
+    LOOKED_AT = 256,         /* bytes of each piece that `bulk` compares */
 };
 static const double SLOW = 0.9; /* a connect this slow was dropped and sent again by the kernel */
 static const char GREETING[] = "Hello from ";
@@ -56,7 +64,7 @@ struct connection {
     char *message; /* what must come back */
     char *frame;   /* what is sent: the same, but for a WebSocket */
     double since; /* `connect`: when this attempt began */
-    char answer[sizeof GREETING];
+    char answer[EXCHANGED + 1];
     bool waiting; /* an answer is outstanding */
 };
 
@@ -335,29 +343,51 @@ static void runEcho(size_t count, size_t size, double seconds)
         rate, rate * size / 1e6, (unsigned long long)messageTotal, took, cpu / took);
 }
 
-/* ---- connect ---- */
+/* ---- connect, exchange ---- */
 
 static uint64_t connectTotal, slowTotal;
 static double slowest;
+static bool isExchange;
+static char question[EXCHANGED];
+
+/* Every question differs from the one before. */
+static void sendQuestion(struct connection *c)
+{
+    memcpy(question, &connectTotal, sizeof connectTotal);
+    memcpy(question + sizeof connectTotal, &c->number, sizeof c->number);
+    c->messages = connectTotal;
+    if (send(c->fd, question, EXCHANGED, MSG_NOSIGNAL) != EXCHANGED)
+        fail("send: %s", strerror(errno));
+    c->sent = EXCHANGED;
+}
 
 static void startConnect(struct connection *c)
 {
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         fail("socket: %s", strerror(errno));
-    c->echoed = 0;
+    c->echoed = c->sent = 0;
     c->waiting = true;
     outstanding++;
     if (connect(c->fd, (struct sockaddr *)&server, sizeof server) < 0 && errno != EINPROGRESS)
         fail("connect: %s", strerror(errno));
     /* Only reading: one event says that the answer is there, and often that it has ended. */
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = c};
+    if (isExchange)
+        event.events |= EPOLLOUT;
     if (epoll_ctl(epollFd, EPOLL_CTL_ADD, c->fd, &event) < 0)
         fail("epoll: %s", strerror(errno));
 }
 
-static void checkGreeting(struct connection *c)
+static void checkAnswer(struct connection *c)
 {
+    if (isExchange) {
+        memcpy(question, &c->messages, sizeof c->messages);
+        memcpy(question + sizeof c->messages, &c->number, sizeof c->number);
+        if (c->echoed != EXCHANGED || memcmp(c->answer, question, EXCHANGED) != 0)
+            fail("%zu bytes came back, not the %d that were sent", c->echoed, EXCHANGED);
+        return;
+    }
     if (c->echoed < sizeof GREETING - 1)
         fail("the answer ended after %zu bytes", c->echoed);
     if (memcmp(c->answer, GREETING, sizeof GREETING - 1) != 0)
@@ -366,8 +396,8 @@ static void checkGreeting(struct connection *c)
 
 static void keepStart(struct connection *c, const char *bytes, size_t count)
 {
-    size_t room = c->echoed < sizeof GREETING ? sizeof GREETING - c->echoed : 0;
-    memcpy(c->answer + (sizeof GREETING - room), bytes, count < room ? count : room);
+    size_t room = c->echoed < sizeof c->answer ? sizeof c->answer - c->echoed : 0;
+    memcpy(c->answer + (sizeof c->answer - room), bytes, count < room ? count : room);
     c->echoed += count;
 }
 
@@ -391,9 +421,11 @@ static bool ended(struct connection *c, bool finSeen)
 
 static void connectEvent(struct connection *c, uint32_t what, double time, bool goOn)
 {
+    if (isExchange && c->sent == 0 && what & EPOLLOUT && !(what & EPOLLERR))
+        sendQuestion(c);
     if (!ended(c, (what & (EPOLLRDHUP | EPOLLERR)) == EPOLLRDHUP))
         return;
-    checkGreeting(c);
+    checkAnswer(c);
     close(c->fd);
     c->waiting = false;
     outstanding--;
@@ -440,6 +472,64 @@ static void runConnect(size_t slots, double seconds)
            "\"unanswered\": %zu, \"slowest_seconds\": %.4f, \"seconds\": %.3f, \"generator_cpu\": %.3f}\n",
         rate, (unsigned long long)connectTotal, (unsigned long long)slowTotal, outstanding,
         slowest, took, cpu / took);
+}
+
+/* ---- bulk ---- */
+
+static uint64_t byteTotal;
+
+static void bulkEvent(struct connection *c)
+{
+    ssize_t n = recv(c->fd, incoming, PIECE, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0)
+        fail("connection %u: %s", c->number, n == 0 ? "the stream has ended" : strerror(errno));
+    size_t look = (size_t)n < LOOKED_AT ? (size_t)n : LOOKED_AT;
+    if (memcmp(incoming, pattern + c->echoed, look) != 0)
+        fail("connection %u: something else came than was sent", c->number);
+    c->echoed = (c->echoed + (size_t)n) % PERIOD;
+    byteTotal += (size_t)n;
+}
+
+static void bulkUntil(double until)
+{
+    double time = now(), lastProgress = time;
+    while (time < until) {
+        int count = nextEvents(until, lastProgress);
+        for (int i = 0; i < count; i++)
+            bulkEvent(events[i].data.ptr);
+        time = now();
+        if (count > 0)
+            lastProgress = time;
+    }
+}
+
+static void runBulk(size_t count, double seconds)
+{
+    makePattern();
+    incoming = malloc(PIECE);
+    if (incoming == NULL)
+        fail("no memory for a piece");
+    allocateConnections(count);
+    startEpoll();
+    for (size_t i = 0; i < count; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
+        connections[i].fd = connectNow();
+        if (epoll_ctl(epollFd, EPOLL_CTL_ADD, connections[i].fd, &event) < 0)
+            fail("epoll: %s", strerror(errno));
+    }
+    bulkUntil(now() + seconds / 10);
+    uint64_t before = byteTotal;
+    double start = now(), cpu = cpuSeconds();
+    bulkUntil(start + seconds);
+    double took = now() - start;
+    cpu = cpuSeconds() - cpu;
+    if (byteTotal == before)
+        fail("stalled: nothing came");
+    printf("{\"megabytes_per_second\": %.3f, \"in_all\": %.3f, \"seconds\": %.3f, "
+           "\"generator_cpu\": %.3f}\n",
+        (byteTotal - before) / 1e6 / took, byteTotal / 1e6, took, cpu / took);
 }
 
 /* ---- idle ---- */
@@ -493,7 +583,8 @@ int main(int argc, char **argv)
 {
     if (argc < 4) {
         fputs("usage: load PORT echo CONNECTIONS SIZE SECONDS | websocket CONNECTIONS SIZE SECONDS"
-              " | connect CONNECTIONS SECONDS | idle CONNECTIONS\n", stderr);
+              " | connect CONNECTIONS SECONDS | exchange CONNECTIONS SECONDS"
+              " | bulk CONNECTIONS SECONDS | idle CONNECTIONS\n", stderr);
         return 2;
     }
     raiseDescriptorLimit();
@@ -508,8 +599,10 @@ int main(int argc, char **argv)
         isWebSocket = true;
         runEcho(count, (size_t)number(argv[4], 1, MOST_FRAME, "SIZE"),
             number(argv[5], 0.01, MOST_SECONDS, "SECONDS"));
-    } else if (asks(argc, argv, "connect", 5))
+    } else if ((isExchange = asks(argc, argv, "exchange", 5)) || asks(argc, argv, "connect", 5))
         runConnect(count, number(argv[4], 0.01, MOST_SECONDS, "SECONDS"));
+    else if (asks(argc, argv, "bulk", 5))
+        runBulk(count, number(argv[4], 0.01, MOST_SECONDS, "SECONDS"));
     else if (asks(argc, argv, "idle", 4))
         runIdle(count);
     else

@@ -15,6 +15,7 @@ from measuring import (
     startRound,
     underLoad,
 )
+from relaying import underIperf, underRelayed
 from servers import (
     AIOHTTP,
     AIOHTTP_DUMPS,
@@ -65,6 +66,7 @@ PER_MESSAGE = Column("cpu_per_message", "server CPU µs per message", False, 2, 
 PER_CONNECTION = Column("cpu_per_message", "server CPU µs per connection", False, 1, 1e6)
 MESSAGES = Column("messages_per_second", "messages/s", True)
 MEGABYTES = Column("megabytes_per_second", "MB/s", True)
+PER_MEGABYTE = Column("cpu_per_message", "server CPU µs per MB", False, 0, 1e6)
 REQUESTS = Column("requests_per_second", "requests/s", True)
 PER_REQUEST = Column("cpu_per_message", "server CPU µs per request", False, 1, 1e6)
 CONNECTIONS = Column("connections_per_second", "connections/s", True)
@@ -150,5 +152,42 @@ ROWS = (
         ),
         underKosoku({LOOPBACKD: "/websocket/echo", WSPROTO: "/"}),
         needsLoad=False,
+    ),
+    Row(
+        "relaybulk",
+        "Relay, 1 stream from the target to the client",
+        (MEGABYTES, PER_MEGABYTE),
+        underRelayed("source", "bulk", "1"),
+    ),
+    Row(
+        "relayiperf",
+        "Relay, 1 stream from the client to the target, by iperf3",
+        (MEGABYTES, PER_MEGABYTE),
+        underIperf(),
+        needsLoad=False,
+    ),
+    Row(
+        "relay64",
+        "Relay to an echo, 64 connections, 64 B messages",
+        (MESSAGES, PER_MESSAGE),
+        underRelayed("echo", "echo", "64", "64"),
+    ),
+    Row(
+        "relay16k",
+        "Relay to an echo, 64 connections, 16 KiB messages",
+        (MEGABYTES, PER_MESSAGE),
+        underRelayed("echo", "echo", "64", "16384"),
+    ),
+    Row(
+        "relay1",
+        "Relay to an echo, 1 connection, 64 B messages (round trips)",
+        (MESSAGES, PER_MESSAGE),
+        underRelayed("echo", "echo", "1", "64"),
+    ),
+    Row(
+        "relayconnect",
+        "Relay: connect, 64 B there and back, be closed; 64 at a time",
+        (CONNECTIONS, PER_CONNECTION),
+        underRelayed("once", "exchange", "64"),
     ),
 )

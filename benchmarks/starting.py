@@ -48,7 +48,8 @@ def compileTools() -> None:
     BUILD.mkdir(exist_ok=True)
     for source in (HERE / "load.c", HERE / "peers" / "epoll.c"):
         program = BUILD / source.stem
-        if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
+        newest = max(path.stat().st_mtime for path in (source, HERE / "pattern.h"))
+        if program.exists() and program.stat().st_mtime > newest:
             continue
         subprocess.run([compiler, "-O2", "-Wall", "-o", str(program), str(source)], check=True)
 

@@ -1,7 +1,11 @@
 /*
- * epoll: what the machine can do on one core: an echo server and a greeter with nothing around them.
+ * epoll: what the machine can do on one core: an echo server and a greeter with nothing around them;
+ * and what stands behind the relays that are compared.
  *
- *   epoll PORT echo|hello
+ *   epoll PORT echo     everything comes back
+ *   epoll PORT hello    greets and closes
+ *   epoll PORT once     the first that is said comes back, and it closes
+ *   epoll PORT source   the bytes of pattern.h without end
  *
  * One thread, one edge-triggered epoll, a reply sent at once when the socket takes it.  A client that
  * does not read stops being read from: one chunk per connection is all that is ever held.
@@ -19,18 +23,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../pattern.h"
+
 enum { BATCH = 256, CHUNK = 64 << 10, BACKLOG = 1024 };
 
 struct connection {
     int fd;
     size_t start, end; /* of what is still unsent in `held` */
     char *held;        /* only there while the client does not read */
+    size_t place;      /* `source`: of the period, where the next byte is */
 };
 
 static int epollFd, listenFd;
 static char chunk[CHUNK];
 static char greeting[64];
 static size_t greetingSize;
+static bool isOnce, isSource;
 
 static void check(int result, const char *what)
 {
@@ -67,7 +75,7 @@ static void greet(int fd)
     close(fd);
 }
 
-static void openEcho(int fd)
+static void openTalk(int fd)
 {
     int one = 1;
     struct connection *c = calloc(1, sizeof *c);
@@ -77,8 +85,9 @@ static void openEcho(int fd)
     }
     c->fd = fd;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    /* A source is asked again and again, since it never comes to the end of what it has to send. */
     struct epoll_event event = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
+        .events = isSource ? EPOLLOUT : EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
     check(epoll_ctl(epollFd, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
 }
 
@@ -89,7 +98,7 @@ static void acceptAll(void)
         if (greetingSize > 0)
             greet(fd);
         else
-            openEcho(fd);
+            openTalk(fd);
     }
 }
 
@@ -144,6 +153,34 @@ static bool echo(struct connection *c, bool ending)
     return !lost;
 }
 
+/* Send back what came and nothing more; true as long as nothing has come. */
+static bool once(struct connection *c)
+{
+    ssize_t got = recv(c->fd, chunk, CHUNK, 0);
+    if (got < 0)
+        return errno == EAGAIN;
+    sendSome(c, chunk, (size_t)got);
+    return false;
+}
+
+/* Send what the socket takes; false when the client is gone. */
+static bool pour(struct connection *c)
+{
+    ssize_t sent = sendSome(c, pattern + c->place, PIECE);
+    if (sent < 0)
+        return false;
+    c->place = (c->place + (size_t)sent) % PERIOD;
+    return true;
+}
+
+static bool talk(struct connection *c, uint32_t what)
+{
+    bool ending = what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    if (isSource)
+        return pour(c);
+    return isOnce ? once(c) : echo(c, ending);
+}
+
 static void run(void)
 {
     struct epoll_event events[BATCH];
@@ -153,7 +190,7 @@ static void run(void)
             struct connection *c = events[i].data.ptr;
             if (c == NULL)
                 acceptAll();
-            else if (!echo(c, events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+            else if (!talk(c, events[i].events))
                 drop(c);
         }
     }
@@ -170,12 +207,16 @@ static void raiseDescriptorLimit(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3 || (strcmp(argv[2], "echo") != 0 && strcmp(argv[2], "hello") != 0)) {
-        fputs("usage: epoll PORT echo|hello\n", stderr);
+    bool isHello = argc == 3 && strcmp(argv[2], "hello") == 0;
+    isOnce = argc == 3 && strcmp(argv[2], "once") == 0;
+    isSource = argc == 3 && strcmp(argv[2], "source") == 0;
+    if (!isHello && !isOnce && !isSource && (argc != 3 || strcmp(argv[2], "echo") != 0)) {
+        fputs("usage: epoll PORT echo|hello|once|source\n", stderr);
         return 2;
     }
     int port = atoi(argv[1]);
-    if (strcmp(argv[2], "hello") == 0)
+    makePattern();
+    if (isHello)
         greetingSize = (size_t)snprintf(
             greeting, sizeof greeting, "Hello from 127.0.0.1:%d!", port);
     raiseDescriptorLimit();

@@ -266,7 +266,8 @@ class _Inbound:
 
     def holdSource(self) -> None:
         """See L{Outlet.holdSource}."""
-        self._transport.stopReading()
+        if self._transport.connected:
+            self._transport.rest()
 
     def releaseSource(self) -> None:
         """See L{Outlet.releaseSource}."""

@@ -28,7 +28,11 @@ _LOST = Failure(main.CONNECTION_LOST)
 
 _IN = 1  # select.EPOLLIN, select.EPOLLOUT and so on; not everywhere does select have them
 _OUT = 4
+_ERROR = 8
 _HANGUP = 8 | 16
+# Nothing that sockets ever report: a descriptor with this alone is watched for errors, which
+# epoll_ctl(2) reports without being asked.
+_RESET = 0x400
 
 # So many events are served in one batch, and batches for so many seconds, before the real reactor's
 # timers and other descriptors get their turn.
@@ -72,11 +76,20 @@ class BatchReactor(PlainReactor):
 
     def removeReader(self, reader: Any) -> None:
         """See L{IReactorFDSet.removeReader}."""
-        self._unwant(reader, _IN)
+        self._unwant(reader, _IN | _RESET)
 
     def removeWriter(self, writer: Any) -> None:
         """See L{IReactorFDSet.removeWriter}."""
         self._unwant(writer, _OUT)
+
+    def rest(self, reader: Any) -> None:
+        """
+        Watch it no more for something to read, but still for a reset.
+
+        Whoever is paused would else keep its descriptor for as long as it is.
+        """
+        self._want(reader, _RESET)
+        self._unwant(reader, _IN)
 
     def _want(self, selectable: Any, flag: int) -> None:
         fd = selectable.fileno()
@@ -107,7 +120,7 @@ class BatchReactor(PlainReactor):
             fd = self._formerNumber(selectable)
         if self._selectables.get(fd) is not selectable:
             if self._unpollable:
-                self._removeUnpollable(selectable, flag)
+                self._removeUnpollable(selectable, flag & ~_RESET)
             return
         before = self._wanted[fd]
         wanted = before & ~flag
@@ -209,7 +222,7 @@ class BatchReactor(PlainReactor):
     def _serve(self, events: list[tuple[int, int]]) -> None:
         self._inBatch = True
         self.servesMany = len(events) > 1
-        selectables = self._selectables
+        selectables, wanted = self._selectables, self._wanted
         unsettled = self._unsettled
         for fd, event in events:
             # Not there: closed earlier in this batch.  The kernel knows nothing of it: so was the
@@ -220,7 +233,8 @@ class BatchReactor(PlainReactor):
             reading = True
             try:
                 if event == _IN:
-                    why = selectable.doRead()
+                    # It may have been paused in this batch.
+                    why = selectable.doRead() if wanted[fd] & _IN else None
                 else:
                     why, reading = self._serveOther(fd, event, selectable)
             except BaseException as problem:
@@ -243,11 +257,16 @@ class BatchReactor(PlainReactor):
 
     def _serveOther(self, fd: int, event: int, selectable: Any) -> tuple[Any, bool]:
         """Serve an event that is not plainly that there is something to read."""
-        reading = bool(event & _IN)
+        wanted = self._wanted[fd]
+        reading = bool(event & wanted & _IN)
         if reading:
             why = selectable.doRead()
+        elif wanted == _RESET and not event & _ERROR:
+            # Both sides have finished sending, but not everything was read.
+            self._unwant(selectable, _RESET)
+            why = None
         elif event & _HANGUP:
-            reading = bool(self._wanted[fd] & _IN)
+            reading = bool(wanted & _IN)
             why = main.CONNECTION_DONE if reading else main.CONNECTION_LOST
         else:
             why = None

@@ -49,6 +49,9 @@ class StreamReactor(Protocol):
     def soon(self, call: Callable[[], object]) -> None:
         """Call after what runs now has returned, before anything is waited for."""
 
+    def rest(self, reader: Any) -> None:
+        """Watch a reader no more for something to read, but still for a reset."""
+
 
 class EagerWrites:
     """
@@ -346,7 +349,12 @@ class EagerWrites:
         if self.wire is not None:
             self.wire.pauseReading()
         else:
-            self.stopReading()
+            self.rest()
+
+    def rest(self) -> None:
+        """Read nothing for now, but notice a reset."""
+        if self.connected:
+            self.reactor.rest(self)
 
     def resumeProducing(self) -> None:
         """Read on; not where the peer has finished and there is nothing to read."""

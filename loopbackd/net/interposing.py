@@ -106,7 +106,7 @@ def withdraw(transport: Any) -> None:
     if left.producer is not None and (left.producerPaused or not left.streaming):
         transport.startWriting()
     if left.readingPaused:
-        transport.stopReading()
+        transport.rest()
     elif not transport.peerFinished:
         transport.startReading()
     if transport.pump is not None:

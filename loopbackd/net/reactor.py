@@ -144,6 +144,10 @@ class PlainReactor(Streams):
         """See L{IReactorSocket.adoptDatagramPort}."""
         return self._reactor.adoptDatagramPort(*args, **named)
 
+    def rest(self, reader: Any) -> None:
+        """Watch it no more for something to read; where that can be, still for a reset."""
+        self._reactor.removeReader(reader)
+
     def isReading(self, selectable: Any) -> bool:
         """Whether it is watched for something to read."""
         return selectable in self._reactor.getReaders()

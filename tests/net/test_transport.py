@@ -195,6 +195,42 @@ async def test_pausing_inside_connectionMade_holds(core: Any) -> None:
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("core", ["batch"], indirect=True)
+async def test_a_reset_is_noticed_while_paused(core: Any) -> None:
+    """A peer that is gone does not keep its descriptor until somebody reads on."""
+
+    class Paused(Recorder):
+        def connectionMade(self) -> None:
+            self.transport.pauseProducing()
+
+    async with connected(core, Paused) as (protocol, client):
+        client.sendall(b"data")
+        await turn(10)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        assert isinstance(await protocol.lost, ConnectionLost)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_end_on_both_sides_loses_nothing_while_paused(core: Any) -> None:
+    """What was sent before both sides had finished is still there when somebody reads on."""
+
+    class Finishes(Recorder):
+        def connectionMade(self) -> None:
+            self.transport.pauseProducing()
+            self.transport.loseWriteConnection()
+
+    async with connected(core, Finishes) as (protocol, client):
+        client.sendall(b"data" * 1000)
+        client.shutdown(socket.SHUT_WR)
+        await turn(10)
+        assert protocol.heard == b"" and not protocol.lost.called
+        protocol.transport.resumeProducing()
+        assert isinstance(await protocol.lost, ConnectionDone)
+        assert protocol.heard == b"data" * 1000
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_half_close_lets_written_data_out(core: Any) -> None:
     """A protocol that knows nothing of half-close still gets its whole answer through."""
 

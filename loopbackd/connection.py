@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from twisted.internet import error
 from twisted.internet.interfaces import IAddress
@@ -36,6 +36,18 @@ class CountingTransport(Protocol):
     def abortConnection(self) -> None: ...
 
 
+class Reached(NamedTuple):
+    """
+    A target that a relay has reached for a connection.
+
+    @ivar address: the target's.
+    @ivar seconds: how long connecting took.
+    """
+
+    address: IAddress
+    seconds: float
+
+
 class Connection:
     """
     One accepted stream.
@@ -47,6 +59,7 @@ class Connection:
     @ivar closed: when it ended, or L{None} while it is open.
     @ivar reason: why it ended, or L{None}: C{"done"}, C{"lost"}, C{"aborted"} or what was raised.
     @ivar whenEnded: each is called with the connection when it has ended; the gates of its service.
+    @ivar target: where a relay has led it; L{None} before and elsewhere.
     @ivar claimed: who a PROXY header says the client is: C{(host, port)}; never to be trusted.
     """
 
@@ -63,6 +76,7 @@ class Connection:
         "reason",
         "remote",
         "service",
+        "target",
         "whenEnded",
     )
 
@@ -81,6 +95,7 @@ class Connection:
         self.closed: float | None = None
         self.reason: str | None = None
         self.claimed: tuple[str, int] | None = None
+        self.target: Reached | None = None
         self.whenEnded: tuple[Callable[[Connection], object], ...] = ()
 
     def __repr__(self) -> str:

@@ -52,7 +52,7 @@ class IConnectionWatcher(Interface):
         """
         Something other than a count changed.
 
-        @param what: C{"protocol"}, C{"peer"} or C{"half-closed"}.
+        @param what: C{"protocol"}, C{"peer"}, C{"target"} or C{"half-closed"}.
         """
 
     def connectionClosed(connection: Connection) -> None:

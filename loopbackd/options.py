@@ -9,7 +9,9 @@ from typing import Any
 
 from twisted.python import usage
 
+from loopbackd.net.endpoint import EndpointError, checkKind, parse
 from loopbackd.prepared import Prepared, load, prepare
+from loopbackd.protocols.relay.target import parseTarget
 from loopbackd.settings import DEFAULT_ENDPOINT, Settings, SettingsError, convert, freeName
 
 
@@ -50,6 +52,7 @@ class Options(usage.Options):
     def __init__(self) -> None:
         super().__init__()
         self._serve: list[tuple[str, str]] = []
+        self._relay: list[tuple[str, str]] = []
         # twistd --rundir goes elsewhere before the next reload.
         self._directory = Path.cwd()
 
@@ -66,6 +69,15 @@ class Options(usage.Options):
         self._serve.append((protocol, endpoint))
 
     opt_s = opt_serve
+
+    def opt_relay(self, relay: str) -> None:
+        """
+        A service that leads to a real server, as PORT=HOST:PORT or ENDPOINT=TARGET; can be given
+        more than once.
+        """
+        self._relay.append(splitRelay(relay))
+
+    opt_r = opt_relay
 
     def opt_version(self) -> None:
         """
@@ -104,6 +116,7 @@ class Options(usage.Options):
     def _configuration(self) -> Path:
         instead = [f"--{name}" for name in ("listen", "protocol") if self[name] is not None]
         instead += ["--serve"] if self._serve else []
+        instead += ["--relay"] if self._relay else []
         instead += [f"--{name}" for name in ("no-twin", "allow-remote") if self[name]]
         instead += ["--drain"] if self["drain"] is not None else []
         if instead:
@@ -114,16 +127,19 @@ class Options(usage.Options):
         """The settings that the options ask for; checked as if they stood in a file."""
         wanted = list(self._serve)
         protocol, endpoint = self["protocol"], self["listen"]
-        if not wanted or protocol is not None or endpoint is not None:
+        if not (wanted or self._relay) or protocol is not None or endpoint is not None:
             protocol = "auto" if protocol is None else protocol
             wanted.insert(0, (protocol, DEFAULT_ENDPOINT if endpoint is None else endpoint))
         services: list[dict[str, Any]] = []
-        for protocol, endpoint in wanted:
+        everything = [(protocol, endpoint, "") for protocol, endpoint in wanted]
+        everything += [("relay", endpoint, target) for endpoint, target in self._relay]
+        for protocol, endpoint, target in everything:
             services.append(
                 {
                     "name": freeName(protocol, {service["name"] for service in services}),
                     "protocol": protocol,
                     "endpoint": endpoint,
+                    "target": target,
                     "twin": not self["no-twin"],
                     "allow_remote": bool(self["allow-remote"]),
                 }
@@ -137,3 +153,32 @@ class Options(usage.Options):
                     f"--drain {self['drain']!r}: write seconds, for example --drain 5"
                 ) from None
         return convert(asked, "options")
+
+
+def splitRelay(text: str) -> tuple[str, str]:
+    """
+    The endpoint and the target of C{--relay}; a port alone is one of 127.0.0.1.
+
+    @raise UsageError: it cannot be taken apart, or not in one way alone: both may have a C{=}.
+    """
+    found: list[tuple[str, str]] = []
+    reasons: list[str] = []
+    words = text.split("=")
+    for number in range(1, len(words)):
+        endpoint, target = "=".join(words[:number]), "=".join(words[number:])
+        if endpoint.isascii() and endpoint.isdecimal():
+            endpoint = f"tcp:{endpoint}:interface=127.0.0.1"
+        try:
+            checkKind(parse(endpoint))
+            parseTarget(target)
+        except (EndpointError, ValueError) as error:
+            reasons.append(str(error))
+        else:
+            found.append((endpoint, target))
+    if len(found) == 1:
+        return found[0]
+    why = "it can be read in more than one way; write it into a file for --config"
+    if not found:
+        example = "write PORT=HOST:PORT, for example 26379=127.0.0.1:6379"
+        why = reasons[0] if len(reasons) == 1 else example
+    raise usage.UsageError(f"--relay {text!r}: {why}")

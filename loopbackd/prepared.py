@@ -15,6 +15,7 @@ from loopbackd import logs
 from loopbackd.faults.toxics import check as checkToxics
 from loopbackd.net.endpoint import EndpointError, checkKind, parse
 from loopbackd.protocols.registry import SPEAK_ONLY, ProtocolError, isFile, makeFactory
+from loopbackd.relaysettings import RelaySettings
 from loopbackd.settings import Route, Routes, ServiceSettings, Settings, SettingsError, read
 from loopbackd.tls.contexts import Policy
 from loopbackd.tls.factory import TLSFactory
@@ -153,7 +154,12 @@ def _factory(settings: ServiceSettings, directory: Path, store: AuthorityStore) 
             route = getattr(routes, kind)
             wanted = route if isinstance(route, Route) else Route(protocol=route)
             ours = {"proxy": UNWRAP, "tls": TERMINATE}
-            if wanted.protocol in ("auto", UNWRAP, TERMINATE) and wanted.protocol != ours.get(kind):
+            if wanted.protocol in (
+                "auto",
+                "relay",
+                UNWRAP,
+                TERMINATE,
+            ) and wanted.protocol != ours.get(kind):
                 raise ProtocolError(
                     f"routes: {kind} = {wanted.protocol!r} leads nowhere; name another protocol"
                 )
@@ -171,6 +177,8 @@ def _factory(settings: ServiceSettings, directory: Path, store: AuthorityStore) 
             raise ProtocolError("tls = ... says how TLS is ended, and routes.tls leads elsewhere")
         return factory
     _configureHTTP(factory, settings, directory)
+    if settings.protocol == "relay":
+        _configureRelay(factory, settings)
     if settings.tls is not None:
         return TLSFactory(terminator, factory)
     return factory
@@ -190,6 +198,21 @@ def _configureHTTP(factory: IProtocolFactory, settings: ServiceSettings, directo
             factory.configure(settings.http, directory)
         except ValueError as error:
             raise ProtocolError(f"http: {error}") from error
+
+
+def _configureRelay(factory: IProtocolFactory, settings: ServiceSettings) -> None:
+    """
+    Tell a relay where it leads to.
+
+    @raise ProtocolError: it cannot lead there.
+    """
+    from loopbackd.protocols.relay.factory import RelayFactory
+
+    assert isinstance(factory, RelayFactory)
+    try:
+        factory.configure(settings.target, settings.relay or RelaySettings())
+    except ValueError as error:
+        raise ProtocolError(str(error)) from error
 
 
 def _terminator(settings: ServiceSettings, directory: Path, store: AuthorityStore) -> Terminator:

@@ -22,6 +22,7 @@ from loopbackd.httpsettings import (
     StubSettings,
     Text,
 )
+from loopbackd.relaysettings import RelaySettings
 
 DEFAULT_PORT = 62893
 DEFAULT_ENDPOINT = f"tcp:{DEFAULT_PORT}:interface=127.0.0.1"
@@ -97,6 +98,9 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @ivar tls: speak TLS from the first byte, with certificates from the local authority; for
         C{auto} how it is spoken where a client begins with it.
     @ivar http: for C{http}, or C{auto} where that has HTTP, alone.
+    @ivar target: for C{relay} alone: where it leads to, C{host:port} or a Twisted client endpoint
+        string.
+    @ivar relay: for C{relay} alone.
     @ivar toxic: the faults its connections begin with.
     @ivar twin: also claim the same port on C{[::1]} where the endpoint is on C{127.0.0.1}.
     @ivar allow_remote: permit an endpoint that other machines can reach.
@@ -117,6 +121,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     routes: Routes | None = None
     tls: TLSSettings | None = None
     http: HTTPSettings | None = None
+    target: str = ""
+    relay: RelaySettings | None = None
     toxic: tuple[ToxicSettings, ...] = ()
     twin: bool = True
     allow_remote: bool = False
@@ -234,7 +240,23 @@ def _check(settings: Settings, source: str) -> Settings:
                 f" the route http = 'http', not for {service.protocol!r} as it is here;"
                 " remove [service.http]"
             )
+        _checkRelay(service, source)
     return settings
+
+
+def _checkRelay(service: ServiceSettings, source: str) -> None:
+    where = f"{source}: service {service.name!r}"
+    if service.protocol == "relay":
+        if not service.target:
+            raise SettingsError(
+                f'{where}: a relay leads to a target; write target = "127.0.0.1:6379"'
+            )
+    elif service.target or service.relay is not None:
+        key, table = ("target", "target") if service.target else ("relay", "[service.relay]")
+        raise SettingsError(
+            f"{where}: {key} is for protocol 'relay', not for {service.protocol!r};"
+            f' write protocol = "relay", or remove {table}'
+        )
 
 
 def servesHTTP(service: ServiceSettings) -> bool:
@@ -276,6 +298,7 @@ _TABLES = {
     "log": LogSettings,
     "authority": AuthoritySettings,
     "http": HTTPSettings,
+    "relay": RelaySettings,
     "toxic": ToxicSettings,
     "stub": StubSettings,
     "answer": AnswerSettings,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.python.usage import UsageError
 
-from loopbackd.options import Options
+from loopbackd.options import Options, splitRelay
 from loopbackd.settings import DEFAULT_ENDPOINT, Settings, SettingsError
 
 
@@ -57,6 +57,15 @@ TWO = "tcp:7008:interface=127.0.0.1"
         (
             f"--serve echo@{ONE} --listen {TWO}",
             [("auto", "auto", TWO), ("echo", "echo", ONE)],
+        ),
+        ("--relay 7009=127.0.0.1:1", [("relay", "relay", "tcp:7009:interface=127.0.0.1")]),
+        (
+            f"-r 7009=127.0.0.1:1 --serve echo@{ONE} -r {TWO}=unix:/run/redis.sock",
+            [
+                ("echo", "echo", ONE),
+                ("relay", "relay", "tcp:7009:interface=127.0.0.1"),
+                ("relay-2", "relay", TWO),
+            ],
         ),
         ("--serve echo@unix:/tmp/a@b.sock", [("echo", "echo", "unix:/tmp/a@b.sock")]),
     ],
@@ -159,6 +168,7 @@ def test_a_reload_that_fails_names_the_file(tmp_path: Path) -> None:
         f"--listen {ONE}",
         "--protocol echo",
         f"--serve echo@{ONE}",
+        "--relay 1=a:1",
         "--no-twin",
         "--allow-remote",
         "--drain 5",
@@ -172,6 +182,39 @@ def test_a_configuration_goes_with_no_other_option(tmp_path: Path, other: str) -
     assert message == f"loopbackd: {other.split()[0]} and --config: write it into {path}"
 
 
+@pytest.mark.parametrize(
+    ("text", "endpoint", "target"),
+    [
+        ("26379=redis:6379", "tcp:26379:interface=127.0.0.1", "redis:6379"),
+        ("0=[::1]:80", "tcp:0:interface=127.0.0.1", "[::1]:80"),
+        (f"{ONE}=127.0.0.1:80", ONE, "127.0.0.1:80"),
+        (f"{ONE}=tcp:host=a:port=80", ONE, "tcp:host=a:port=80"),
+        ("unix:/tmp/a.sock=unix:/tmp/b.sock", "unix:/tmp/a.sock", "unix:/tmp/b.sock"),
+    ],
+)
+def test_relays(text: str, endpoint: str, target: str) -> None:
+    """A port or an endpoint, and where it leads to."""
+    assert splitRelay(text) == (endpoint, target)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("26379", "write PORT=HOST:PORT, for example 26379=127.0.0.1:6379"),
+        ("26379=redis", "target 'redis' is no address"),
+        ("99999=redis:6379", "port '99999' is not a number from 0 to 65535"),
+        ("unix:address=unix:path=unix:c", "it can be read in more than one way"),
+    ],
+)
+def test_relays_that_cannot_be(text: str, said: str) -> None:
+    """The reason is one line."""
+    with pytest.raises(UsageError) as caught:
+        splitRelay(text)
+    message = str(caught.value)
+    assert message.startswith(f"--relay {text!r}: ") and said in message
+    assert len(message.splitlines()) == 1
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     """It is loopbackd's, not Twisted's."""
     with pytest.raises(SystemExit) as caught:
@@ -183,7 +226,16 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_help_names_every_option() -> None:
     """And what is the default of each."""
     text = " ".join(str(Options()).split())
-    for option in ("config", "listen", "protocol", "serve", "drain", "no-twin", "allow-remote"):
+    for option in (
+        "config",
+        "listen",
+        "protocol",
+        "serve",
+        "relay",
+        "drain",
+        "no-twin",
+        "allow-remote",
+    ):
         assert f"--{option}" in text
     assert DEFAULT_ENDPOINT in text
     assert "PROTOCOL@ENDPOINT" in text

@@ -112,6 +112,32 @@ def test_a_free_name_is_free_and_fits(protocol: str, taken: set[Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (
+            "[[service]]\nprotocol = 'relay'",
+            "service 'relay': a relay leads to a target; write target = \"127.0.0.1:6379\"",
+        ),
+        (
+            "[[service]]\ntarget = 'a:1'",
+            "target is for protocol 'relay', not for 'auto'; write protocol = \"relay\", or"
+            " remove target",
+        ),
+        (
+            "[[service]]\nprotocol = 'echo'\n[service.relay]",
+            "relay is for protocol 'relay', not for 'echo'; write protocol = \"relay\", or"
+            " remove [service.relay]",
+        ),
+        (
+            "[[service]]\nprotocol = 'relay'\ntarget = 'a:1'\nrelay.refused = 'rst'",
+            "service 'relay': relay: refused = 'rst': write 'reset' or 'close'",
+        ),
+        (
+            "[[service]]\nprotocol = 'relay'\ntarget = 'a:1'\nrelay.connect_timeout = 0",
+            "connect_timeout = 0: expected a number > 0.0",
+        ),
+        (
+            "[[service]]\nprotocol = 'relay'\ntarget = 'a:1'\nrelay.timeout = 1",
+            "unknown key 'timeout'; did you mean 'connect_timeout'?",
+        ),
         ("drain = -1", "drain = -1: expected a number >= 0.0"),
         ("drain = 'soon'", "drain = 'soon': expected a number, got a text"),
         ("drain = nan", "drain = nan: expected a number >= 0.0"),

@@ -39,6 +39,7 @@ _BUILT_IN = {
     "time": ("classic", "TimeFactory", "seconds since 1900 in four bytes, and closes (RFC 868)"),
     "http": ("httpbin.factory", "HTTPServiceFactory", "a test service for HTTP clients (RFC 9112)"),
     "http2": ("http2", "HTTP2Factory", "tells HTTP/2 clients to use HTTP/1.1 (RFC 9113)"),
+    "relay": ("relay.factory", "RelayFactory", "connects each client with a target of yours"),
     "refuse": ("refuse", "RefuseFactory", "closes cleanly and says so in the log"),
 }
 # These never wait for the client to say anything.

@@ -1,0 +1,210 @@
+"""The two ends of a relay as protocols; what they do is decided by its L{machine}."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from loopbackd.connection import Reached, connectionOf
+from loopbackd.net.ending import sendAndReset
+from loopbackd.net.transport import switchProtocol
+from loopbackd.protocols.oneshot import LastWords
+from loopbackd.protocols.relay.machine import machine
+
+if TYPE_CHECKING:
+    from loopbackd.protocols.relay.factory import RelayFactory
+
+_log = Logger()
+
+_MOST_HELD: Final = 1 << 16
+"""How much a client may say before the target answers; then it is not read from."""
+
+
+@implementer(IHalfCloseableProtocol)
+class Relay(Protocol):
+    """
+    The client's end: what a service builds for each connection.
+
+    @ivar target: the other end.
+    """
+
+    transport: Any
+
+    _cancel: Callable[[], object] | None = None
+    _isDialling = True
+    _why = ""
+
+    def __init__(self, factory: RelayFactory) -> None:
+        self.factory: Any = factory
+        self.target = TargetEnd(self)
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def connectionMade(self) -> None:
+        """Dial; where the target is on this machine it has answered when this returns."""
+        self.events = self.target.events = machine(self)
+        self._began = self.factory.clock.seconds()
+        cancel = self.factory.way.go(self.target, self._failed)
+        if self._isDialling:
+            self._cancel = cancel
+            self.factory.deadlines.start(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep what is said before the target is there; from then on it is the target's write."""
+        self._held.append(data)
+        self._size += len(data)
+        if self._size >= _MOST_HELD:
+            self.transport.pauseProducing()
+
+    def readConnectionLost(self) -> None:
+        """The client has finished sending."""
+        self.events.clientFinished()
+
+    def writeConnectionLost(self) -> None:
+        """As was asked."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The client is gone."""
+        self.factory.deadlines.stop(self)
+        if reason.check(ConnectionDone):
+            self.events.clientLost()
+        else:
+            self.events.clientReset()
+
+    def _failed(self, why: str) -> None:
+        self._why = why
+        self.events.failed()
+
+    def overdue(self) -> None:
+        """The time for what is under way is up."""
+        self._why = f"no answer in {self.factory.settings.connect_timeout:g} s"
+        self.events.overdue()
+
+    # What the machine asks for (see L{loopbackd.protocols.relay.machine.Ends}).
+
+    def cancelDial(self) -> None:
+        """See L{Ends}."""
+        self._isDialling = False
+        cancel, self._cancel = self._cancel, None
+        if cancel is not None:
+            cancel()
+
+    def refuse(self) -> None:
+        """See L{Ends}; one line a second says why."""
+        self._isDialling = False
+        self.factory.deadlines.stop(self)
+        self.factory.sayUnreachable(self._why)
+        self._held.clear()
+        if self.factory.settings.refused == "reset":
+            self.transport.abortConnection()
+            return
+        farewell = LastWords()
+        farewell.factory = self.factory
+        switchProtocol(self.transport, farewell)
+        farewell.makeConnection(self.transport)
+        if self._size:
+            self.transport.resumeProducing()
+        farewell.finish(b"", expectsMore=bool(self._size))
+
+    def join(self) -> None:
+        """See L{Ends}."""
+        self._isDialling = False
+        self._cancel = None
+        client, target = self.transport, self.target.transport
+        clock = self.factory.clock
+        self.factory.deadlines.stop(self)
+        connection = connectionOf(client)
+        if connection is not None:
+            connection.target = Reached(target.getPeer(), clock.seconds() - self._began)
+            connection.changed("target")
+        # Whoever does not wait for company of its bytes need not do it here either.
+        client.setTcpNoDelay(True)
+        target.setTcpNoDelay(True)
+        client.registerProducer(target, True)
+        target.registerProducer(client, True)
+        # Without a step between them.
+        self.dataReceived = target.write  # type: ignore[method-assign]
+        self.target.dataReceived = client.write  # type: ignore[method-assign]
+        if self._held:
+            target.write(b"".join(self._held))
+            self._held.clear()
+            if self._size >= _MOST_HELD and not target.producerPaused:
+                client.resumeProducing()
+
+    def finishTarget(self) -> None:
+        """See L{Ends}."""
+        self.target.transport.unregisterProducer()
+        self.target.transport.loseWriteConnection()
+
+    def finishClient(self) -> None:
+        """See L{Ends}."""
+        self.transport.unregisterProducer()
+        self.transport.loseWriteConnection()
+
+    def closeTarget(self) -> None:
+        """See L{Ends}."""
+        target = self.target.transport
+        target.unregisterProducer()
+        target.loseConnection()
+        if getattr(target, "hasUnsent", True):
+            self.factory.linger(self)
+
+    def closeClient(self) -> None:
+        """See L{Ends}."""
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def closeBoth(self) -> None:
+        """See L{Ends}."""
+        client, target = self.transport, self.target.transport
+        client.unregisterProducer()
+        target.unregisterProducer()
+        target.loseConnection()
+        if getattr(target, "hasUnsent", True):
+            # Else the client is closed in a moment.
+            client.loseWriteConnection()
+
+    def resetTarget(self) -> None:
+        """See L{Ends}."""
+        sendAndReset(self.target.transport)
+
+    def resetClient(self) -> None:
+        """See L{Ends}."""
+        sendAndReset(self.transport)
+
+
+@implementer(IHalfCloseableProtocol)
+class TargetEnd(Protocol):
+    """The target's end."""
+
+    transport: Any
+    events: Any
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    def connectionMade(self) -> None:
+        """The target has taken the connection."""
+        self.events.connected()
+
+    def readConnectionLost(self) -> None:
+        """The target has finished sending."""
+        self.events.targetFinished()
+
+    def writeConnectionLost(self) -> None:
+        """As was asked."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The target is gone."""
+        self._relay.factory.lingered(self._relay)
+        if reason.check(ConnectionDone):
+            self.events.targetLost()
+        else:
+            self.events.targetReset()

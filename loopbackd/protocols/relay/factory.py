@@ -1,0 +1,97 @@
+"""What the relays of one service share."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from loopbackd.iloopbackd import IServedFactory, Surroundings
+from loopbackd.logs import OncePerSecond
+from loopbackd.net.deadlines import Deadlines
+from loopbackd.protocols.relay.client import Relay
+from loopbackd.protocols.relay.reaching import Way
+from loopbackd.protocols.relay.target import Target, parseTarget
+from loopbackd.relaysettings import RelaySettings
+
+_log = Logger()
+_NO_TARGET: Final = 'a relay leads to a target; write target = "127.0.0.1:6379"'
+
+
+@implementer(IServedFactory)
+class RelayFactory(Factory):
+    """
+    Builds L{Relay}.
+
+    @ivar clock: the reactor, as something that tells the time.
+    @ivar deadlines: the relays that must get on by a time.
+    @ivar way: the way to the target.
+    """
+
+    noisy = False
+    settings = RelaySettings()
+    target: Target | None = None
+
+    clock: IReactorTime
+    deadlines: Deadlines[Relay]
+    way: Way
+
+    def configure(self, target: str, settings: RelaySettings) -> None:
+        """
+        Say where it leads to.
+
+        @raise ValueError: the target is none.
+        """
+        if not target:
+            raise ValueError(_NO_TARGET)
+        self.target = parseTarget(target)
+        self.settings = settings
+
+    def servedBy(self, surroundings: Surroundings) -> None:
+        """See L{IServedFactory}."""
+        if self.target is None:
+            raise ValueError(_NO_TARGET)
+        self.clock = surroundings.reactor
+        self._service = surroundings.service
+        self._lines = OncePerSecond(self.clock)
+        self._lingering: set[Relay] = set()
+        self.deadlines = Deadlines(self.clock, self.settings.connect_timeout, Relay.overdue)
+        self.way = Way(surroundings.reactor, self.target, self.settings.connect_timeout)
+
+    def buildProtocol(self, addr: Any) -> Relay:
+        """A relay, which dials when it is connected."""
+        return Relay(self)
+
+    def doStop(self) -> None:
+        """The service is gone: so are targets that have only last words to hear."""
+        super().doStop()
+        for relay in list(self._lingering):
+            relay.overdue()
+
+    def linger(self, relay: Relay) -> None:
+        """The client of a relay is gone, and the target has a time to take the last words."""
+        self._lingering.add(relay)
+        self.deadlines.start(relay)
+
+    def lingered(self, relay: Relay) -> None:
+        """The target of a relay is gone."""
+        if relay in self._lingering:
+            self._lingering.discard(relay)
+            self.deadlines.stop(relay)
+
+    def sayUnreachable(self, why: str) -> None:
+        """A target could not be reached."""
+        untold = self._lines.take(self._service)
+        if untold is not None:
+            _log.warn(
+                "{service}: the target {target} cannot be reached: {why}; the client is"
+                " {done}.{more}",
+                service=self._service,
+                target=str(self.target),
+                why=why,
+                done="reset" if self.settings.refused == "reset" else "closed",
+                more=f" ({untold} more like it since the last such line)" if untold else "",
+            )

@@ -34,6 +34,7 @@ class CountingTransport(Protocol):
     def getPeer(self) -> IAddress: ...
     def loseConnection(self) -> None: ...
     def abortConnection(self) -> None: ...
+    def cutConnection(self) -> None: ...
 
 
 class Reached(NamedTuple):
@@ -197,6 +198,11 @@ class Connection:
         if self._transport is not None:
             self._transport.abortConnection()
 
+    def cut(self) -> None:
+        """End the connection at once, without a reset; what was not sent is lost."""
+        if self._transport is not None:
+            self._transport.cutConnection()
+
     def changed(self, what: str) -> None:
         """Tell the watchers (see L{IConnectionWatcher.connectionChanged})."""
         self._table.changed(self, what)
@@ -217,9 +223,10 @@ class Connection:
 class Totals:
     """What a service has seen since it started; the counts of open connections included."""
 
-    __slots__ = ("bytesReceived", "bytesSent", "open", "opened", "refused")
+    __slots__ = ("bytesReceived", "bytesSent", "isForgotten", "open", "opened", "refused")
 
     def __init__(self) -> None:
+        self.isForgotten = False
         self.open = 0
         self.opened = 0
         self.refused = 0
@@ -268,6 +275,14 @@ class Connections:
             totals = self._totals[service] = Totals()
         return totals
 
+    def forget(self, service: str) -> None:
+        """A service is gone for good: so are its counters, once its last connection has ended."""
+        totals = self._totals.get(service)
+        if totals is not None and not totals.open:
+            del self._totals[service]
+        elif totals is not None:
+            totals.isForgotten = True
+
     def services(self) -> list[str]:
         """The names of all services that had a connection, in order of their first."""
         return list(self._totals)
@@ -292,6 +307,8 @@ class Connections:
         totals.open -= 1
         totals.bytesReceived += connection.bytesReceived
         totals.bytesSent += connection.bytesSent
+        if totals.isForgotten and not totals.open:
+            self._totals.pop(connection.service, None)
         if self._watchers:
             self._tell("connectionClosed", connection)
         if not self._open and self._emptied:

@@ -24,6 +24,7 @@ from loopbackd.net.endpoint import (
     reachableByOthers,
     shown,
     twinOf,
+    withPort,
 )
 from loopbackd.net.reactor import Doorway, PlainReactor
 from loopbackd.peer.netlink import SocketDiag
@@ -36,6 +37,49 @@ _log = Logger()
 
 # How often a free port is looked for that is free on both loopback addresses.
 _TRIES = 8
+
+
+class CannotListen(SettingsError):
+    """
+    An address cannot be bound.
+
+    The message looks for whoever is in the way when it is read, which can take milliseconds.
+
+    @param who: in the way, or whom to ask about it.
+    @ivar number: the C{errno}.
+    @ivar endpoint: what was to be bound.
+    """
+
+    def __init__(self, start: str, endpoint: Endpoint, number: int, who: SocketDiag | str) -> None:
+        super().__init__(start, endpoint.text, number)
+        self.endpoint = endpoint
+        self.number = number
+        self._start = start
+        self._who = who
+
+    def __str__(self) -> str:
+        endpoint, number = self.endpoint, self.number
+        if isinstance(self._who, str):
+            return f"{self._start}: {self._who}"
+        if endpoint.path is not None and number == errno.EADDRINUSE:
+            return f"{self._start}: {whoHoldsPath(endpoint.path)}"
+        if endpoint.port is not None and number == errno.EADDRINUSE:
+            return f"{self._start}: {whoHolds(self._who, endpoint.host or '', endpoint.port)}"
+        if endpoint.port is not None and number == errno.EACCES:
+            return (
+                f"{self._start}: you may not use port {endpoint.port}; take one above 1023, or let"
+                " systemd open it (etc/loopbackd.socket)"
+            )
+        if number == errno.EADDRNOTAVAIL:
+            return f"{self._start}: this machine does not have the address {endpoint.host}"
+        return f"{self._start}: {os.strerror(number)}"
+
+
+def _whereItWas(service: LiveService) -> Endpoint:
+    """The endpoint of a service; where the port was ours to choose, the one it got before."""
+    endpoint = service.prepared.endpoint
+    port = getattr(service.bound, "port", 0)
+    return withPort(endpoint, port) if endpoint.port == 0 and port else endpoint
 
 
 @implementer(IProtocolFactory)
@@ -55,7 +99,7 @@ class Listener:
         self._core = core
         self._diag = diag
         self.service = service
-        self.endpoint: Endpoint = service.prepared.endpoint
+        self.endpoint = _whereItWas(service)
         self.ports: list[IListeningPort] = []
         self._closed = False
 
@@ -75,6 +119,8 @@ class Listener:
             self._bind(self.endpoint)
             try:
                 self.openTwin()
+                if self.addresses:
+                    self.service.bound = self.addresses[0]
                 return
             except SettingsError:
                 self.close()
@@ -124,7 +170,7 @@ class Listener:
         listening = Deferred.fromCoroutine(listen(Doorway(self._core, self), endpoint, self))
         listening.addCallbacks(ports.append, failures.append)
         if failures:
-            raise SettingsError(self._explain(failures[0], endpoint))
+            raise self._explained(failures[0], endpoint)
         if ports:
             self._opened(ports[0])
         else:
@@ -147,33 +193,27 @@ class Listener:
     ) -> None:
         try:
             for failure in failures:
-                raise SettingsError(self._explain(failure, endpoint))
+                raise self._explained(failure, endpoint)
             for port in ports:
                 self._opened(port)
         except SettingsError as error:
             _log.critical("{error}", error=error)
 
-    def _explain(self, failure: Failure, endpoint: Endpoint) -> str:
+    def _explained(self, failure: Failure, endpoint: Endpoint) -> SettingsError:
         error = failure.value
         start = f"service {self._name!r} cannot listen on {endpoint.text}"
         if isinstance(error, EndpointError):
-            return f"service {self._name!r}: {error}"
+            return SettingsError(f"service {self._name!r}: {error}")
         if not isinstance(error, CannotListenError):
-            return f"{start}: {type(error).__name__}: {error}"
+            return SettingsError(f"{start}: {type(error).__name__}: {error}")
         problem = error.socketError
         number = getattr(problem, "errno", None)
-        if endpoint.path is not None and number in (errno.EADDRINUSE, None):
-            return f"{start}: {whoHoldsPath(endpoint.path)}"
-        if endpoint.port is not None and number == errno.EADDRINUSE:
-            return f"{start}: {whoHolds(self._diag, endpoint.host or '', endpoint.port)}"
-        if endpoint.port is not None and number == errno.EACCES:
-            return (
-                f"{start}: you may not use port {endpoint.port}; take one above 1023, or let"
-                " systemd open it (etc/loopbackd.socket)"
-            )
-        if number == errno.EADDRNOTAVAIL:
-            return f"{start}: this machine does not have the address {endpoint.host}"
-        return f"{start}: {getattr(problem, 'strerror', None) or problem}"
+        if number is None and endpoint.path is not None:
+            # Twisted's lock file is taken.
+            number = errno.EADDRINUSE
+        if number is None:
+            return SettingsError(f"{start}: {getattr(problem, 'strerror', None) or problem}")
+        return CannotListen(start, endpoint, number, self._diag)
 
     def close(self) -> Deferred[Any]:
         """Listen no more; open connections stay."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from loopbackd.connection import Connections
@@ -23,6 +24,7 @@ class LiveService:
     @param core: the reactor that services are built on.
     @param toxics: what its connections suffer.
     @raise SettingsError: its factory does not want to be used there.
+    @ivar bound: where it listens, or did last.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class LiveService:
     ) -> None:
         self.prepared = prepared
         self.toxics = toxics
+        self.bound: IAddress | None = None
         self.gate = Gate(prepared.settings, prepared.allowed, connections, room, core)
         factory = prepared.factory
         if IServedFactory.providedBy(factory):

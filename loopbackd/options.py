@@ -113,6 +113,12 @@ class Options(usage.Options):
         settings = self._asked()
         return settings, prepare(settings, self._directory)
 
+    @property
+    def directory(self) -> Path:
+        """What relative paths are relative to: where the configuration is, or where we began."""
+        config = self["config"]
+        return self._directory if config is None else (self._directory / str(config)).parent
+
     def _configuration(self) -> Path:
         instead = [f"--{name}" for name in ("listen", "protocol") if self[name] is not None]
         instead += ["--serve"] if self._serve else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pwd
 from collections.abc import Iterator
@@ -61,13 +62,23 @@ def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
             checkKind(one.endpoint)
         except EndpointError as error:
             raise SettingsError(f"service {service.name!r}: {error}") from error
-        other = owners.setdefault(one.address, service.name)
+        other = owners.setdefault(one.address, service.name) if service.enabled else service.name
         if other != service.name:
             raise SettingsError(
                 f"services {other!r} and {service.name!r} have the same endpoint"
                 f" {service.endpoint!r}; give each its own"
             )
     return prepared
+
+
+def prepareOne(service: ServiceSettings, settings: Settings, directory: Path) -> Prepared:
+    """
+    The same for a service that comes to those of a running daemon.
+
+    @param settings: the daemon's.
+    @raise SettingsError: as L{prepare}.
+    """
+    return prepare(msgspec.structs.replace(settings, service=(service,)), directory)[service.name]
 
 
 class Prepared:
@@ -123,15 +134,33 @@ class Prepared:
             found = found.routes.get("http")
         return found if isinstance(found, HTTPServiceFactory) else None
 
+    def switched(self, enabled: bool) -> Prepared:
+        """The same service, its factory too, listening or not."""
+        if self.settings.enabled == enabled:
+            return self
+        other = copy.copy(self)
+        other.settings = msgspec.structs.replace(self.settings, enabled=enabled)
+        return other
+
     def isSame(self, other: Prepared) -> bool:
-        """Whether replacing one by the other would change nothing."""
+        """Whether replacing one by the other would change nothing, or only whether it listens."""
+        if self is other:
+            return True
         return (
-            self.settings == other.settings
+            self.switched(other.settings.enabled).settings == other.settings
             and self.allowed == other.allowed
             and self.store.directory == other.store.directory
-            and not (self.settings.tls and self.settings.tls.client_ca not in ("", "own"))
-            and not any(isFile(protocol) for protocol in _protocols(self.settings))
-            and not (self.settings.http and self.settings.http.hasFiles)
+            and (self.factory is other.factory or not self._hasFiles)
+        )
+
+    @property
+    def _hasFiles(self) -> bool:
+        """Whether there are files to be read again at a reload."""
+        asked = self.settings
+        return (
+            bool(asked.tls and asked.tls.client_ca not in ("", "own"))
+            or any(isFile(protocol) for protocol in _protocols(asked))
+            or bool(asked.http and asked.http.hasFiles)
         )
 
 

@@ -91,6 +91,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     One service.
 
     @ivar name: what it is called in logs and tables; unique.
+    @ivar enabled: listen; one that does not keeps its place and its toxics.
     @ivar endpoint: a Twisted server endpoint string.
     @ivar protocol: the name of a protocol, C{package.module:Name} or C{path/file.py:Name}.
     @ivar options: keyword arguments for the protocol.
@@ -115,6 +116,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     name: Name = "main"
+    enabled: bool = True
     endpoint: Annotated[str, msgspec.Meta(min_length=1)] = DEFAULT_ENDPOINT
     protocol: Annotated[str, msgspec.Meta(min_length=1)] = "auto"
     options: dict[str, Any] = {}

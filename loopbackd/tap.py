@@ -54,7 +54,9 @@ class Daemon(MultiService):
         self._reactor = reactor
         self._logsAsked = False
         plain = bool(environ.get("LOOPBACKD_PLAIN_REACTOR"))
-        self.loopback = Loopback(options.settings, options.prepared, reactor, plain)
+        self.loopback = Loopback(
+            options.settings, options.prepared, reactor, plain, options.directory
+        )
         self.loopback.setServiceParent(self)
         self._notifier = systemd.Notifier.fromEnvironment(environ)
         try:

@@ -219,6 +219,7 @@ READING_ORDER = [
     "loopbackd.prepared",
     "loopbackd.live",
     "loopbackd.listener",
+    "loopbackd.places",
     "loopbackd.service",
     "loopbackd.testing",
     "loopbackd.expecting",

@@ -81,7 +81,7 @@ def live_(endpoint: str, **others: Any) -> SimpleNamespace:
     """As much of a running service as a listener needs."""
     settings = ServiceSettings(name="a", endpoint=endpoint, protocol="echo", **others)
     return SimpleNamespace(
-        prepared=Prepared(settings, Path(), AuthorityStore(Path("/nowhere"))), gate=None
+        bound=None, prepared=Prepared(settings, Path(), AuthorityStore(Path("/nowhere"))), gate=None
     )
 
 
@@ -415,7 +415,7 @@ def test_door_and_factory_are_those_of_the_service_that_has_it_now(house: House)
             flooded=lambda howMany: told.append((name, "flooded", howMany)),
         )
         factory = SimpleNamespace(buildProtocol=lambda addr: told.append((name, "build", addr)))
-        return SimpleNamespace(gate=gate, prepared=SimpleNamespace(factory=factory))
+        return SimpleNamespace(gate=gate, bound=None, prepared=SimpleNamespace(factory=factory))
 
     address: Any = "address"
     for name in ("one", "two"):

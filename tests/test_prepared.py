@@ -215,8 +215,23 @@ def test_what_is_the_same(tmp_path: Path) -> None:
     assert not prepared().isSame(prepared(idle_timeout=1))
     path = tmp_path / "mine.py"
     path.write_text("from twisted.internet.protocol import Protocol\nclass P(Protocol): pass")
+    assert not prepared(protocol=f"{path}:P").isSame(prepared(protocol=f"{path}:P"))
+
+
+def test_a_service_that_is_switched_is_the_same(tmp_path: Path) -> None:
+    """With the same factory, also where that came from a file."""
+    path = tmp_path / "mine.py"
+    path.write_text("from twisted.internet.protocol import Protocol\nclass P(Protocol): pass")
     mine = prepared(protocol=f"{path}:P")
-    assert not mine.isSame(mine)
+    off = mine.switched(False)
+    assert not off.settings.enabled and off.factory is mine.factory
+    assert mine.isSame(off) and off.isSame(mine) and mine.switched(True) is mine
+
+
+def test_what_is_off_needs_no_place_of_its_own() -> None:
+    """Two services can be alternatives."""
+    both = [ServiceSettings(name=name, protocol="echo", enabled=name == "a") for name in ("a", "b")]
+    assert list(prepare(Settings(service=tuple(both)), Path())) == ["a", "b"]
 
 
 def test_who_cannot_have_the_same_place() -> None:

@@ -92,7 +92,7 @@ async def running(settings: Settings, prepared: dict[str, Prepared]) -> AsyncIte
         loopback.startService()
         yield loopback
     finally:
-        if loopback.running or loopback._listeners:
+        if loopback.running or loopback._places.listeners:
             await loopback.stopService()
 
 
@@ -137,8 +137,8 @@ def caller() -> Iterator[Caller]:
 
 @pytest.fixture
 def lines(logged: Callable[[str], list[str]]) -> list[str]:
-    """What the service logs."""
-    return logged("loopbackd.service")
+    """What is logged."""
+    return logged("loopbackd")
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def sockets(loopback: Loopback) -> dict[str, list[int]]:
         f"{listener.endpoint.text} of {listener.service.name}"
         if listener.endpoint.port == 0
         else listener.endpoint.text: [os.fstat(port.fileno()).st_ino for port in listener.ports]  # type: ignore[attr-defined]
-        for listener in loopback._listeners.values()
+        for listener in loopback._places.listeners.values()
     }
 
 

@@ -43,6 +43,16 @@ def resetAndClose(sock: socket.socket) -> None:
         sock.close()
 
 
+def endAndClose(sock: socket.socket) -> None:
+    """Close a socket so that its peer sees an end (FIN) first, also where it said more."""
+    try:
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+    finally:
+        sock.close()
+
+
 class StreamReactor(Protocol):
     """What an eager transport asks of its reactor beyond Twisted's interfaces."""
 
@@ -69,6 +79,7 @@ class EagerWrites:
     bytesSent = 0
     peerFinished = False
     _eager = False
+    _isCut = False
     _tempDataBuffer: Any = ()
     connection: Connection | None = None
     pump: Any = None
@@ -228,6 +239,11 @@ class EagerWrites:
         super().abortConnection()  # type: ignore[misc]
         # Whoever looks whether it is being closed need not ask in which way.
         self.disconnecting = 1
+
+    def cutConnection(self) -> None:
+        """Close at once, as with C{abortConnection}, but with an end (FIN) and no reset."""
+        self._isCut = True
+        self.abortConnection()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """L{write} the chunks as one."""

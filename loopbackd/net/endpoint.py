@@ -166,6 +166,18 @@ def split(text: str) -> list[tuple[str, str]]:
     return parts
 
 
+def withPort(endpoint: Endpoint, port: int) -> Endpoint:
+    """The same internet endpoint on another port."""
+    parts = split(endpoint.text)
+    at = next((n for n, (name, _) in enumerate(parts) if name == "port"), 1)
+    parts[at] = parts[at][0], str(port)
+    written = [
+        f"{name}={quoteStringArgument(value)}" if name else quoteStringArgument(value)
+        for name, value in parts
+    ]
+    return parse(":".join(written))
+
+
 def twinOf(endpoint: Endpoint, port: int) -> Endpoint | None:
     """
     The endpoint of the same port on the other loopback address.

@@ -12,7 +12,9 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from loopbackd.connection import reasonOf
-from loopbackd.net.eager import EagerWrites, protocolFailed, resetAndClose
+from loopbackd.net.eager import EagerWrites, endAndClose, protocolFailed, resetAndClose
+
+_CUT = Failure(main.CONNECTION_DONE)
 
 
 class _EagerServer(EagerWrites):
@@ -52,7 +54,11 @@ class _EagerServer(EagerWrites):
         sock = self.socket
         del self.socket
         if reason.type is error.ConnectionAborted:
-            resetAndClose(sock)
+            if self._isCut:
+                reason = _CUT
+                endAndClose(sock)
+            else:
+                resetAndClose(sock)
         else:
             sock.close()
         if self.connection is not None:
@@ -65,7 +71,8 @@ class _EagerServer(EagerWrites):
         if self.wire is None:
             self._tell(reason)
         else:
-            isOver = reason.type not in (error.ConnectionDone, error.ConnectionLost)
+            isClean = reason.type in (error.ConnectionDone, error.ConnectionLost)
+            isOver = self._isCut or not isClean
             self.wire.lost(isOver, partial(self._tell, reason))
 
     def _tell(self, reason: Failure) -> None:

@@ -18,6 +18,7 @@ from loopbackd.http.errors import HTTPError
 from loopbackd.http.holding import MOST_HELD
 from loopbackd.http.patience import Pace
 from loopbackd.net.linger import LINGER, canHalfClose, hasUnreadInput
+from loopbackd.net.turns import Turns
 from loopbackd.tls.store import AuthorityStore
 
 _log = Logger()
@@ -69,6 +70,12 @@ class Lifetime(Protocol):
     def clock(self) -> Any:
         """Tells the time, and calls later: an L{IReactorTime}."""
         return self.factory.clock
+
+    @property
+    def turns(self) -> Turns:
+        """Where to queue for what takes a while."""
+        found: Turns = self.factory.turns
+        return found
 
     def seconds(self) -> float:
         """The time."""

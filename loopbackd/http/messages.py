@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IProtocol, IReactorTime
 from loopbackd.connection import Connection
 from loopbackd.http.fields import FieldPairs, Fields
 from loopbackd.http.head import Head
+from loopbackd.net.turns import Turns
 from loopbackd.tls.store import AuthorityStore
 
 T = TypeVar("T")
@@ -34,6 +35,9 @@ class Surface(Protocol):
 
     @property
     def connection(self) -> Connection | None: ...
+
+    @property
+    def turns(self) -> Turns: ...
 
     @property
     def authority(self) -> AuthorityStore | None: ...

@@ -25,14 +25,17 @@ from wsproto.events import Ping, Pong
 from zope.interface import implementer
 
 from loopbackd.connection import connectionOf
+from loopbackd.net.turns import Turn, Turns
 from loopbackd.tls.layer import TLSLayer
 from loopbackd.websocket.deflate import Deflating
 from loopbackd.websocket.frames import FINAL, MOST_IN_CONTROL, PONG, closeFrame, frame
 from loopbackd.websocket.inbound import (
-    PART,
+    MORE,
     Heard,
     Inbound,
+    Part,
     PeerClosed,
+    Piece,
     SocketLimits,
     Wrong,
 )
@@ -82,6 +85,7 @@ class SocketConnection(Protocol):
     the client does not read, frames stay bytes, and soon no more bytes are read.
 
     @param clock: an L{IReactorTime}.
+    @param turns: where it queues for what takes a while; one of its own by default.
     @ivar ended: why it has ended; L{None} as long as it has not.
     @ivar busy: set by a subclass that wants to hear no more for now; L{goOn} after it is reset.
     @ivar isFull: whether the client is behind with reading.
@@ -90,15 +94,20 @@ class SocketConnection(Protocol):
     transport: Any
 
     def __init__(
-        self, clock: IReactorTime, limits: SocketLimits, deflating: Deflating | None = None
+        self,
+        clock: IReactorTime,
+        limits: SocketLimits,
+        deflating: Deflating | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.ended: Closed | None = None
         self.busy = False
         self.isFull = False
         self._clock = clock
+        self._turns = Turns(clock) if turns is None else turns
         self._inbound = Inbound(limits, deflating)
         self._state = _State.OPEN
-        self._resting: IDelayedCall | None = None
+        self._resting: Turn | None = None
         self._paused = False
         self._inputOver = False
         self._work = 0
@@ -106,8 +115,8 @@ class SocketConnection(Protocol):
 
     # For a subclass to say what it makes of them.
 
-    def messageReceived(self, message: Message) -> None:
-        """A message, while the WebSocket is open."""
+    def messageReceived(self, message: Message | Piece) -> None:
+        """A message, or a piece of one, while the WebSocket is open."""
 
     def pongReceived(self, payload: bytes) -> None:
         """A pong."""
@@ -201,13 +210,13 @@ class SocketConnection(Protocol):
                 self._starved()
                 return
             self._work += 1
-            if self._work == _A_TURN:
+            if self._work == _A_TURN or heard is MORE or isinstance(heard, Piece):
                 # Everybody else gets a turn.
-                self._resting = self._clock.callLater(0, self._rested)
-            if isinstance(heard, str | bytes):
+                self._resting = self._turns.take(self._rested)
+            if isinstance(heard, str | bytes | Piece):
                 if self._state is _State.OPEN:
                     self.messageReceived(heard)
-            elif heard is not PART:
+            elif not isinstance(heard, Part):
                 self._heardOther(heard)
 
     def _rested(self) -> None:
@@ -307,9 +316,10 @@ class SocketConnection(Protocol):
         self._state = _State.LOST
         self._inbound.stop()
         self.isFull = self._paused = False
-        for call in (self._deadline, self._resting):
-            if call is not None and call.active():
-                call.cancel()
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        if self._resting is not None:
+            self._resting.cancel()
         self._end(ABNORMAL)
 
     # The transport's producer.

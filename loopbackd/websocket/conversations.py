@@ -18,7 +18,7 @@ REACTION: Final = 5.0
 
 async def echo(socket: WebSocket) -> None:
     """Every message comes back, text as text and binary as binary."""
-    async for message in socket:
+    async for message in socket.inPieces():
         await socket.send(message)
 
 

@@ -36,5 +36,6 @@ def openSocket(
     )
     if isinstance(found, Refused):
         raise HTTPError(found.status, found.reason, [*found.headers])
-    socket = WebSocket(application, request.on.clock, limits, found.subprotocol, found.deflating)
+    on = request.on
+    socket = WebSocket(application, on.clock, limits, found.subprotocol, found.deflating, on.turns)
     return SwitchProtocols(socket, [*found.headers])

@@ -7,6 +7,9 @@ An application is a coroutine function::
         async for message in socket:
             await socket.send(message)
 
+What is big and compressed can be taken in pieces, C{async for piece in socket.inPieces()}, and be
+sent so.
+
 Text comes and goes as L{str}, binary messages as L{bytes}.  When the function returns, the socket
 is closed with 1000; when it raises, with 1011; when the connection is lost, it is cancelled.
 
@@ -16,7 +19,7 @@ neither, before the application asks for more.  And nothing is read while the cl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -26,19 +29,13 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from loopbackd.net.turns import Turns
 from loopbackd.websocket.connection import Closed, SocketConnection
-from loopbackd.websocket.deflate import Deflater, Deflating
-from loopbackd.websocket.frames import (
-    BINARY,
-    COMPRESSED,
-    FINAL,
-    MOST_IN_CONTROL,
-    PING,
-    TEXT,
-    frame,
-)
-from loopbackd.websocket.inbound import SocketLimits
+from loopbackd.websocket.deflate import Deflating
+from loopbackd.websocket.frames import FINAL, MOST_IN_CONTROL, PING, frame
+from loopbackd.websocket.inbound import Piece, SocketLimits
 from loopbackd.websocket.keepalive import Keepalive
+from loopbackd.websocket.outbound import Outbound
 from loopbackd.websocket.quick import Message
 
 _log = Logger()
@@ -50,6 +47,7 @@ class WebSocket(SocketConnection):
 
     @param application: what talks on it.
     @param clock: an L{IReactorTime}.
+    @param turns: where it queues for what takes a while; one of its own by default.
     @ivar subprotocol: what the handshake agreed on, or L{None}.
     @ivar compresses: whether messages are compressed.
     """
@@ -61,17 +59,19 @@ class WebSocket(SocketConnection):
         limits: SocketLimits | None = None,
         subprotocol: str | None = None,
         deflating: Deflating | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._limits = limits or SocketLimits()
-        super().__init__(clock, self._limits, deflating)
+        super().__init__(clock, self._limits, deflating, turns)
         self.subprotocol = subprotocol
         self.compresses = deflating is not None
         self._application = application
-        self._deflater = None if deflating is None else Deflater(deflating)
+        self._outbound = Outbound(deflating, self._limits.maxMessage)
+        self._isSaying = False
         self._running: Deferred[None] | None = None
         # What waits: a message for the application, or the application for something.
-        self._held: Message | None = None
-        self._waiter: Deferred[Message] | None = None
+        self._held: Message | Piece | None = None
+        self._waiter: Deferred[Any] | None = None
         self._writers: list[Deferred[None]] = []
         self._pings: dict[bytes, Deferred[None]] = {}
         self._deaf = False
@@ -115,14 +115,17 @@ class WebSocket(SocketConnection):
         @raise Closed: there will be none.
         """
         message = self._take()
-        if message is not None:
-            return message
+        if message is None:
+            message = await self._nextHeard()
+        return message  # type: ignore[return-value]
+
+    async def _nextHeard(self) -> Message | Piece:
         if self.ended is not None:
             raise self.ended
         if self._waiter is not None:
             raise RuntimeError("somebody else waits for a message on this WebSocket")
         self._waiter = Deferred(self._waitsNoMore)
-        return await self._waiter
+        return await self._waiter  # type: ignore[no-any-return]
 
     def __aiter__(self) -> WebSocket:
         """All messages, until there are no more."""
@@ -130,14 +133,22 @@ class WebSocket(SocketConnection):
 
     async def __anext__(self) -> Message:
         message = self._take()
-        if message is not None:
-            return message
-        try:
-            return await self.receive()
-        except Closed:
-            raise StopAsyncIteration from None
+        if message is None:
+            try:
+                message = await self._nextHeard()
+            except Closed:
+                raise StopAsyncIteration from None
+        return message  # type: ignore[return-value]
 
-    def _take(self) -> Message | None:
+    def inPieces(self) -> AsyncIterator[Message | Piece]:
+        """
+        All messages, until there are no more; what is big and compressed piece by piece, so that
+        nobody has all of it in memory: sixteen megabytes fit into sixteen kilobytes.
+        """
+        self._inbound.takesPieces = True
+        return self
+
+    def _take(self) -> Message | Piece | None:
         """A message that is there already."""
         if not self.busy:
             self.goOn()
@@ -145,52 +156,70 @@ class WebSocket(SocketConnection):
         self.busy = False
         return message
 
-    def _waitsNoMore(self, waiter: Deferred[Message]) -> None:
+    def _waitsNoMore(self, waiter: Deferred[Any]) -> None:
         """The application was told to wait no longer."""
         self._waiter = None
 
     def ignoreMessages(self) -> None:
         """Throw away what comes from now on, for an application that only speaks."""
-        self._deaf = True
+        self._deaf = self._inbound.ignoresMessages = True
         self._held = None
         self.busy = False
         self.goOn()
 
     # To say.
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message | Piece) -> None:
         """
-        Send a message, once there is room for it.
+        Send a message, or a piece of one, once there is room for it.
+
+        What is big is compressed while others have their turn.
 
         @raise Closed: it was closed before that.
+        @raise RuntimeError: another message was begun in pieces, and not ended.
         """
-        while self.isFull:
-            room: Deferred[None] = Deferred()
-            self._writers.append(room)
-            await room
-        self._say(message)
+        while self.isFull or self._isSaying:
+            await self._room()
+        framed = None if isinstance(message, Piece) else self._outbound.whole(message)
+        if framed is not None:
+            self.raw(framed)
+            return
+        self._isSaying = True
+        try:
+            for framed in self._outbound.frames(message):
+                if not framed:
+                    await self._turn()
+                    continue
+                while self.isFull:
+                    await self._room()
+                self.raw(framed)
+        finally:
+            self._isSaying = False
+            self.roomMade()
 
     def trySend(self, message: Message) -> bool:
         """
         Send a message if there is room for it now; whether there was.
 
         @raise Closed: nothing can be sent any more.
+        @raise RuntimeError: another message was begun in pieces, and not ended.
         """
-        if self.isFull:
+        if self.isFull or self._isSaying:
             return False
-        self._say(message)
+        self.raw(self._outbound.whole(message) or b"".join(self._outbound.frames(message)))
         return True
 
-    def _say(self, message: Message) -> None:
-        if isinstance(message, str):
-            first, payload = FINAL | TEXT, message.encode()
-        else:
-            first, payload = FINAL | BINARY, message
-        if self._deflater is not None:
-            first |= COMPRESSED
-            payload = self._deflater.deflate(payload)
-        # Not wsproto's send: that copies a message five times.
-        self.raw(frame(first, payload))
+    def _room(self) -> Deferred[None]:
+        """Called back once the client has read, or another message is sent."""
+        room: Deferred[None] = Deferred()
+        self._writers.append(room)
+        return room
+
+    def _turn(self) -> Deferred[None]:
+        """Called back once others were served."""
+        came: Deferred[None] = Deferred(lambda _: turn.cancel())
+        turn = self._turns.take(lambda: came.callback(None))
+        return came
 
     async def ping(self, payload: bytes = b"") -> None:
         """
@@ -227,7 +256,7 @@ class WebSocket(SocketConnection):
             self._keepalive.heard = True
         super().dataReceived(data)
 
-    def messageReceived(self, message: Message) -> None:
+    def messageReceived(self, message: Message | Piece) -> None:
         """It goes to the application if that waits for it, and waits for it otherwise."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None:

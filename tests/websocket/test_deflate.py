@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from memorysocket import masked
+from wsproto.events import Ping
 
-from loopbackd.websocket.deflate import Deflater, Deflating
-from loopbackd.websocket.inbound import Inbound, PeerClosed, SocketLimits, Wrong
+from loopbackd.websocket.deflate import SLICE, Deflater, Deflating
+from loopbackd.websocket.inbound import (
+    MORE,
+    PART,
+    PIECE,
+    Inbound,
+    Part,
+    PeerClosed,
+    Piece,
+    SocketLimits,
+    Wrong,
+)
 
 
 def inflated(inbound: Inbound, payload: bytes, first: int = 0xC2) -> object:
-    """What comes of one frame."""
+    """What comes of one frame in the end."""
     inbound.feed(masked(first, payload))
-    return inbound.next()
+    while (heard := inbound.next()) is MORE:
+        pass
+    return heard
 
 
 @given(
@@ -64,8 +80,6 @@ def test_a_message_is_inflated_up_to_the_limit(size: int) -> None:
 
 def test_a_bomb_is_not_inflated() -> None:
     """Sixteen megabytes in sixteen kilobytes cost no more than the limit."""
-    import tracemalloc
-
     bomb = Deflater(Deflating()).deflate(bytes(1 << 24))
     inbound = Inbound(SocketLimits(maxMessage=1 << 16), Deflating())
     tracemalloc.start()
@@ -77,6 +91,82 @@ def test_a_bomb_is_not_inflated() -> None:
     assert isinstance(found, Wrong)
     assert found.code == 1009
     assert most < 1 << 20
+
+
+def test_a_bomb_goes_off_in_slices() -> None:
+    """Taken in pieces, sixteen megabytes need one of them, and one slice of work at a time."""
+    bomb = Deflater(Deflating()).deflate(bytes(1 << 24))
+    inbound = Inbound(SocketLimits(), Deflating())
+    inbound.takesPieces = True
+    sizes, parts = [], 0
+    tracemalloc.start()
+    try:
+        inbound.feed(masked(0xC2, bomb))
+        while (heard := inbound.next()) is not None:
+            if isinstance(heard, Piece):
+                sizes.append(len(heard.data))
+            else:
+                assert heard is MORE
+                parts += 1
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(sizes) == 1 << 24
+    assert max(sizes) < PIECE + SLICE
+    assert len(sizes) + parts >= (1 << 24) // SLICE
+    assert most < 1 << 20
+
+
+def test_who_ignores_messages_keeps_nothing_of_them() -> None:
+    """Not even of one that is begun and never ended."""
+    bomb = Deflater(Deflating()).deflate(bytes(1 << 23))
+    inbound = Inbound(SocketLimits(), Deflating())
+    inbound.ignoresMessages = True
+    tracemalloc.start()
+    try:
+        inbound.feed(masked(0x42, bomb))
+        while inbound.next() is MORE:
+            pass
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1 << 19
+    inbound.feed(masked(0x80, b"") + masked(0x89, b"?"))
+    assert [inbound.next() for _ in range(2)] == [PART, Ping(payload=b"?")]
+
+
+@given(st.data(), st.booleans())
+def test_any_slices(data: st.DataObject, isText: bool) -> None:
+    """However a compressed message is cut into frames and reads, its pieces are what was said."""
+    text = data.draw(st.text(min_size=1, max_size=50)) * data.draw(st.integers(1, 10_000))
+    payload = Deflater(Deflating()).deflate(text.encode())
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(payload)), max_size=4)))
+    edges = [0, *cuts, len(payload)]
+    frames, opcode = b"", 0x40 | (1 if isText else 2)
+    for number, (begin, end) in enumerate(pairwise(edges)):
+        last = 0x80 if number == len(cuts) else 0
+        frames += masked(opcode | last, payload[begin:end])
+        opcode = 0
+    inbound = Inbound(SocketLimits(), Deflating())
+    inbound.takesPieces = data.draw(st.booleans())
+    step = data.draw(st.integers(1, len(frames)))
+    found: list[str | bytes] = []
+    ends = 0
+    for at in range(0, len(frames), step):
+        inbound.feed(frames[at : at + step])
+        while (heard := inbound.next()) is not None:
+            if isinstance(heard, Piece):
+                found.append(heard.data)
+                ends += heard.isLast
+            elif isinstance(heard, str | bytes):
+                found.append(heard)
+                ends += 1
+            else:
+                assert isinstance(heard, Part), heard
+    assert ends == 1
+    assert len(found) == 1 or inbound.takesPieces
+    empty: Any = "" if isText else b""
+    assert empty.join(found) == (text if isText else text.encode())
 
 
 @given(st.binary(max_size=100))

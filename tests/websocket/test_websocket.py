@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from zope.interface.verify import verifyObject
 
 from loopbackd.websocket.connection import PATIENCE, Closed
 from loopbackd.websocket.conversations import echo
-from loopbackd.websocket.deflate import Deflating
+from loopbackd.websocket.deflate import Deflater, Deflating
 from loopbackd.websocket.inbound import SocketLimits
 from loopbackd.websocket.sockets import WebSocket
 
@@ -350,6 +351,104 @@ def test_many_frames_in_one_read_take_turns() -> None:
         rest += talk.messages()
     assert first + rest == [f"{number}" for number in range(251)]
     assert talk.transport.producerState == "producing"
+    talk.end()
+
+
+def bomb(size: int = 1 << 24) -> bytes:
+    """So many zeros, as a compressed message."""
+    return masked(0xC2, Deflater(Deflating()).deflate(bytes(size)))
+
+
+def test_a_bomb_takes_turns() -> None:
+    """Sixteen megabytes are echoed in many small steps, and nobody has all of them in memory."""
+    talk = Talk(echo, deflating=Deflating())
+    said = bomb() + masked(0x81, b"next")
+    tracemalloc.start()
+    try:
+        talk.say(said)
+        turns = 0
+        while talk.clock.calls:
+            call = talk.clock.calls.pop(0)
+            call.called = 1
+            call.func()
+            turns += 1
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert turns > 50
+    assert most < 2 << 20
+    assert talk.messages() == [bytes(1 << 24), "next"]
+    talk.end()
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_bomb_whose_connection_is_lost(steps: int) -> None:
+    """Nothing of it waits for a turn any more."""
+    talk = Talk(echo, deflating=Deflating())
+    talk.say(bomb())
+    for _ in range(steps):
+        call = talk.clock.calls.pop(0)
+        call.called = 1
+        call.func()
+    talk.end()
+
+
+def test_a_bomb_for_one_that_wants_messages() -> None:
+    """Comes as a whole."""
+    listener = Listener()
+    talk = Talk(listener, deflating=Deflating())
+    listener.take()
+    talk.say(bomb(1 << 20))
+    assert listener.got == []
+    talk.clock.advance(0)
+    assert listener.got == [bytes(1 << 20)]
+    talk.end()
+
+
+def test_a_client_that_does_not_read_has_one_piece_at_most() -> None:
+    """What it sent stays as small as it was."""
+    talk = Talk(echo, deflating=Deflating())
+    talk.socket.pauseProducing()
+    said = bomb() + bomb()
+    tracemalloc.start()
+    try:
+        talk.say(said)
+        talk.clock.advance(1)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1 << 19
+    assert talk.transport.producerState == "paused"
+    talk.socket.resumeProducing()
+    talk.clock.advance(1)
+    assert talk.messages() == [bytes(1 << 24)] * 2
+    talk.end()
+
+
+def test_who_sends_meanwhile_waits() -> None:
+    """Until a big message is compressed and sent; what it says is not in the midst of that."""
+
+    async def chatter(socket: WebSocket) -> None:
+        big = Deferred.fromCoroutine(socket.send(bytes(1 << 20)))
+        assert not socket.trySend("never")
+        await socket.send("small")
+        await big
+
+    talk = Talk(chatter, deflating=Deflating())
+    assert talk.messages() == []
+    talk.clock.advance(0)
+    assert talk.messages() == [bytes(1 << 20), "small"]
+    talk.end()
+
+
+def test_try_to_send_what_is_big() -> None:
+    """It is sent at once."""
+
+    async def chatter(socket: WebSocket) -> None:
+        assert socket.trySend(bytes(1 << 20))
+
+    talk = Talk(chatter, deflating=Deflating())
+    assert talk.messages() == [bytes(1 << 20)]
     talk.end()
 
 

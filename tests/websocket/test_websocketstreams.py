@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import resource
+import selectors
 import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest_twisted
@@ -17,6 +19,7 @@ from twisted.internet.threads import deferToThread
 from loopbackd.service import Loopback
 from loopbackd.testing import addressOf, serving
 from loopbackd.websocket.connection import PATIENCE
+from loopbackd.websocket.deflate import Deflater, Deflating
 
 reactor: Any = realReactor
 
@@ -26,10 +29,10 @@ ASK = (
 )
 
 
-def opened(address: Any, target: bytes = b"/websocket/echo") -> socket.socket:
+def opened(address: Any, target: bytes = b"/websocket/echo", asking: bytes = ASK) -> socket.socket:
     """A WebSocket, its answer read."""
     client = socket.create_connection((address.host, address.port), 10)
-    client.sendall(ASK % target)
+    client.sendall(asking % target)
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += client.recv(1)
@@ -93,6 +96,42 @@ async def test_our_last_words_arrive_at_a_client_that_goes_on_sending() -> None:
             return toTheEnd(client)
 
     assert (await visited(visit))[2:4] == b"\x03\xf1"
+
+
+@pytest_twisted.ensureDeferred
+async def test_bombs_hold_nobody_up() -> None:
+    """Twenty sockets that inflate sixteen megabytes each, and one that is answered meanwhile."""
+    compressed = ASK.replace(
+        b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    )
+    bomb = masked(0xC2, Deflater(Deflating()).deflate(bytes(1 << 24)))
+
+    def visit(address: Any) -> tuple[float, int]:
+        with ExitStack() as stack:
+            plain = stack.enter_context(opened(address))
+            bombers = []
+            for _ in range(20):
+                client = stack.enter_context(opened(address, asking=compressed))
+                bombers.append(client)
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            for client in bombers:
+                client.sendall(bomb)
+            longest, asked = 0.0, 0
+            with selectors.DefaultSelector() as selector:
+                for client in bombers:
+                    selector.register(client, selectors.EVENT_READ)
+                while not selector.select(0):
+                    began = time.monotonic()
+                    plain.sendall(masked(0x81, b"Hello"))
+                    assert plain.recv(100) == b"\x81\x05Hello"
+                    longest = max(longest, time.monotonic() - began)
+                    asked += 1
+            assert asked > 5
+            return longest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+    longest, grown = await visited(visit)
+    assert longest < 0.2
+    assert grown < 60 << 10
 
 
 @pytest_twisted.ensureDeferred

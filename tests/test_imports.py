@@ -64,6 +64,8 @@ READING_ORDER = [
     "loopbackd.tls.beneath",
     "loopbackd.tls.speaking",
     "loopbackd.tls.end",
+    "loopbackd.tls.hearing",
+    "loopbackd.tls.records",
     "loopbackd.tls.layer",
     "loopbackd.tls.facts",
     "loopbackd.tls.factory",

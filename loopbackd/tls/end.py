@@ -1,4 +1,4 @@
-"""What the TLS layers of one service share."""
+"""What the TLS layers of one service, or to one target, share."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ HANDSHAKE_SECONDS: Final = 10.0
 """How long a client may take for its handshake, from when TLS is expected of it."""
 
 
-class TLSEnd:
+class End:
     """
-    Our end of TLS, of all connections of a service.
+    Our end of TLS, of many connections.
 
     @param clock: the reactor.
-    @ivar handshakes: the layers that have not finished theirs.
+    @param seconds: how long a handshake may take.
+    @ivar handshakes: those that are not finished; each has its C{handshakeDue} called in time.
     """
 
-    def __init__(self, terminator: Terminator, clock: Any) -> None:
-        self.terminator = terminator
-        self.handshakes = Deadlines[Any](clock, HANDSHAKE_SECONDS, _due)
+    def __init__(self, clock: Any, seconds: float) -> None:
+        self.handshakes = Deadlines[Any](clock, seconds, _due)
         self._clock = clock
         self._lines = OncePerSecond(clock)
 
     def untold(self) -> str | None:
         """
-        Ask for a line about what a client did: None when it must not be written, else what is to
+        Ask for a line about what a peer did: None when it must not be written, else what is to
         be said of those that were not.
         """
         count = self._lines.take("")
@@ -44,6 +44,18 @@ class TLSEnd:
             soon(call)
         else:
             self._clock.callLater(0, call)
+
+
+class TLSEnd(End):
+    """
+    Our end of TLS, of all connections of a service.
+
+    @param clock: the reactor.
+    """
+
+    def __init__(self, terminator: Terminator, clock: Any) -> None:
+        super().__init__(clock, HANDSHAKE_SECONDS)
+        self.terminator = terminator
 
 
 def _due(layer: Any) -> None:

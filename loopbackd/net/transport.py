@@ -6,7 +6,7 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet import error, main, tcp, unix
+from twisted.internet import endpoints, error, main, tcp, unix
 from twisted.internet.address import IPv6Address
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
@@ -192,4 +192,16 @@ def switchProtocol(transport: Any, protocol: Any) -> None:
     if hasattr(transport, "wrappedProtocol"):
         transport.wrappedProtocol = protocol
     else:
+        transport.protocol = protocol
+
+
+def tellDirectly(transport: Any, protocol: Any) -> None:
+    """
+    Have a stream that one of Twisted's endpoints opened tell its protocol without a detour.
+
+    Those endpoints leave a protocol of theirs in between, which has nothing more to do once the
+    Deferred of C{connect} has fired.
+    """
+    between = getattr(transport, "protocol", None)
+    if isinstance(between, endpoints._WrappingProtocol) and between._wrappedProtocol is protocol:
         transport.protocol = protocol

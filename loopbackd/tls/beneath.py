@@ -49,12 +49,17 @@ class Beneath(Protocol):
         """See L{twisted.internet.interfaces.INegotiated}."""
         return (self.tls.get_alpn_proto_negotiated() or None) if self.tls is not None else None
 
+    @property
+    def producerPaused(self) -> bool:
+        """Whether a producer that is registered now has been told to pause."""
+        return bool(getattr(self.transport, "producerPaused", False))
+
     def getHandle(self) -> Any:
         """OpenSSL's connection; L{None} when it is gone."""
         return self.tls
 
     def getPeerCertificate(self) -> Any:
-        """The certificate that the client showed, as pyOpenSSL has it; or L{None}."""
+        """The certificate that the peer showed, as pyOpenSSL has it; or L{None}."""
         return None if self.tls is None else self.tls.get_peer_certificate()
 
     def getPeer(self) -> Any:

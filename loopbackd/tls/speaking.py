@@ -35,6 +35,11 @@ class Speaking(Beneath):
         self._producer: Any = None
         self._streaming = False
 
+    @property
+    def hasUnsent(self) -> bool:
+        """Whether something that was written waits until the kernel takes it."""
+        return self._collected > 0 or getattr(self.transport, "hasUnsent", True)
+
     def _broke(self, why: str) -> None:
         """This is not TLS any more."""
         raise NotImplementedError

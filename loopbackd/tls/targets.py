@@ -1,0 +1,270 @@
+"""
+Targets that TLS is spoken to: C{tls:host:port}, and what the settings say of them.
+
+For whoever connects to targets::
+
+    origin = parseTLSTarget("tls:db.test:5432", settings, store, directory)   # or SettingsError
+    reach = origin.on(reactor)
+    await reach(sni, alpn).connect(factory)                                    # or TargetTLSError
+
+L{originated} is the first two lines in one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from OpenSSL import SSL
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    clientFromString,
+)
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from loopbackd.explaining import oneOf, shown
+from loopbackd.net.endpoint import split
+from loopbackd.settings import SettingsError
+from loopbackd.targetsettings import TargetTLSSettings
+from loopbackd.tls.certificates import addressIn
+from loopbackd.tls.credentials import readCredential, readTrusted
+from loopbackd.tls.end import End
+from loopbackd.tls.origin import OriginPolicy, originContext, parsePin
+from loopbackd.tls.originendpoint import OriginEndpoint
+from loopbackd.tls.store import AuthorityStore
+
+REACHED_SECONDS: Final = 10.0
+"""How long it may take to connect and shake hands, where nobody says anything else."""
+
+Reach = Callable[[str, tuple[bytes, ...]], IStreamClientEndpoint]
+"""
+The endpoint for one connection, given what the client asked for (SNI; empty for nothing) and the
+application protocols to offer where the settings pass on the client's.
+"""
+
+_ARGUMENTS = (
+    "host",
+    "port",
+    "timeout",
+    "bindAddress",
+    "certificate",
+    "privateKey",
+    "trustRoots",
+    "endpoint",
+)
+_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?")
+_SECONDS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,9})?")
+_MOST_SECONDS = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class TLSTarget:
+    """
+    A C{tls:} endpoint string taken apart.
+
+    @ivar text: the string.
+    @ivar seconds: how long connecting and the handshake may take, together; 0 for not saying.
+    @ivar bindAddress: our own address; empty for any.
+    @ivar endpoint: what to reach instead of host and port; empty for those.
+    """
+
+    text: str
+    host: str
+    port: int
+    seconds: float = 0.0
+    bindAddress: str = ""
+    certificate: str = ""
+    privateKey: str = ""
+    trustRoots: str = ""
+    endpoint: str = ""
+
+    def plain(self, reactor: Any, seconds: float) -> Any:
+        """The endpoint without its TLS, for whoever gives up sooner than this."""
+        if self.endpoint:
+            return clientFromString(reactor, self.endpoint)
+        bind = (self.bindAddress, 0) if self.bindAddress else None
+        address = addressIn(self.host)
+        if address is None:
+            return HostnameEndpoint(reactor, self.host, self.port, seconds, bind)
+        kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
+        return kind(reactor, str(address), self.port, seconds, bind)
+
+
+def takeApart(text: str) -> TLSTarget:
+    """
+    What a C{tls:} client endpoint string says, which are Twisted's.
+
+    @raise SettingsError: it is none, or not complete; one line.
+    """
+    parts = split(text)
+    if parts[0] != ("", "tls"):
+        raise SettingsError(f"target {shown(text)} is not spoken to with TLS; write tls:host:port")
+    given: dict[str, str] = {}
+    positional = iter(_ARGUMENTS)
+    for name, value in parts[1:]:
+        name = name or next(positional, "")
+        if name not in _ARGUMENTS:
+            raise SettingsError(
+                f"target {shown(text)}: tls has no argument {shown(name or value)};"
+                f" {oneOf(name, _ARGUMENTS)}"
+            )
+        given[name] = value
+    host, port = given.pop("host", "").strip("[]"), given.pop("port", "")
+    if addressIn(host) is None and not _NAME.fullmatch(host):
+        raise SettingsError(
+            f"target {shown(text)}: {shown(host)} is no host; write tls:host:port, the host in"
+            " ASCII (xn--...), the colons of an IPv6 address as \\:"
+        )
+    if not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
+        raise SettingsError(
+            f"target {shown(text)}: port {shown(port)} is not a number from 1 to 65535;"
+            " write tls:host:port"
+        )
+    seconds = given.pop("timeout", "")
+    if seconds and not (_SECONDS.fullmatch(seconds) and 0 < float(seconds) <= _MOST_SECONDS):
+        raise SettingsError(
+            f"target {shown(text)}: timeout {shown(seconds)} is not a number of seconds"
+        )
+    if "endpoint" in given:
+        _checkEndpoint(text, given["endpoint"])
+    return TLSTarget(text, host, int(port), float(seconds or 0), **given)
+
+
+def _checkEndpoint(text: str, endpoint: str) -> None:
+    try:
+        clientFromString(object(), endpoint)
+    except (ValueError, TypeError, LookupError) as error:
+        raise SettingsError(
+            f"target {shown(text)}: endpoint {shown(endpoint)} cannot be used: {error}"
+        ) from None
+
+
+def parseTLSTarget(
+    target: str, settings: TargetTLSSettings, store: AuthorityStore, directory: Path
+) -> Origin:
+    """
+    The way to a target, checked as far as it can be without connecting.
+
+    @param target: a Twisted client endpoint string that begins with C{tls:}.
+    @param store: has the authority that C{trust = "own"} means.
+    @param directory: that of the configuration.
+    @raise SettingsError: something is wrong with it; one line.
+    """
+    apart = takeApart(target)
+    try:
+        return Origin(apart, settings, store, directory)
+    except (SettingsError, ValueError) as error:
+        raise SettingsError(f"target {shown(target)}: {error}") from None
+
+
+def originated(
+    reactor: Any,
+    target: str,
+    settings: TargetTLSSettings,
+    store: AuthorityStore,
+    directory: Path = Path(),
+) -> Reach:
+    """L{parseTLSTarget}, on a reactor."""
+    return parseTLSTarget(target, settings, store, directory).on(reactor)
+
+
+class Origin:
+    """
+    The way to a target; see L{parseTLSTarget}.
+
+    @ivar target: the target.
+    """
+
+    def __init__(
+        self, target: TLSTarget, settings: TargetTLSSettings, store: AuthorityStore, directory: Path
+    ) -> None:
+        self.target = target
+        self._settings = settings
+        self._store = store
+        self._isOurs = settings.trust == "own"
+        name = settings.server_name
+        self._followsClient = name == "client"
+        name = target.host if name in ("", "client") else name.strip("[]")
+        if addressIn(name) is None and not _NAME.fullmatch(name):
+            raise ValueError(
+                f"server_name = {shown(name)} is no host name; write one, in ASCII, or 'client'"
+            )
+        alpn = () if settings.alpn == "client" else settings.alpn
+        self._policy = OriginPolicy(
+            serverName=name.removesuffix("."),
+            alpn=tuple(one.encode("ascii") for one in alpn),
+            authorities=_trusted(target, settings, directory),
+            pin=parsePin(settings.pin) if settings.pin else b"",
+            minVersion=settings.min_version,
+            credential=_shown(target, settings, directory),
+        )
+        if self._isOurs and store.exists():
+            # One that is not there yet is made when it is needed.
+            store.root()
+        self._context: SSL.Context | None = None if self._isOurs else originContext(self._policy)
+
+    def on(self, reactor: Any, seconds: float = REACHED_SECONDS) -> Reach:
+        """
+        Have it reached on this reactor; where that is one of L{loopbackd.net}, eagerly.
+
+        @param seconds: how long connecting and the handshake may take together, where the target
+            does not say C{timeout=}.
+        """
+        seconds = self.target.seconds or seconds
+        end = End(reactor, seconds)
+
+        def reach(sni: str, alpn: tuple[bytes, ...]) -> IStreamClientEndpoint:
+            policy = self._policyFor(sni, alpn)
+            plain = self.target.plain(reactor, seconds + 1)
+            return OriginEndpoint(plain, end, self._contextNow, policy, self.target.text)
+
+        return reach
+
+    def _policyFor(self, sni: str, alpn: tuple[bytes, ...]) -> OriginPolicy:
+        policy = self._policy
+        if sni and self._followsClient:
+            policy = replace(policy, serverName=sni)
+        if self._settings.alpn == "client":
+            policy = replace(policy, alpn=tuple(one for one in alpn if 0 < len(one) < 256))
+        return policy
+
+    def _contextNow(self) -> SSL.Context:
+        """The context; another one where our own authority is not the one it was."""
+        if self._isOurs:
+            authorities = (self._store.root().certificate,)
+            if self._context is None or authorities != self._policy.authorities:
+                self._policy = replace(self._policy, authorities=authorities)
+                self._context = originContext(self._policy)
+        assert self._context is not None
+        return self._context
+
+
+def _trusted(target: TLSTarget, settings: TargetTLSSettings, directory: Path) -> Any:
+    if target.trustRoots and settings.trust != "system":
+        raise ValueError(f"trustRoots and trust = {shown(settings.trust)}; give one of them")
+    if target.trustRoots:
+        return readTrusted(directory / target.trustRoots, "trustRoots")
+    if settings.trust in ("system", "own"):
+        return None
+    return readTrusted(directory / settings.trust, "trust")
+
+
+def _shown(target: TLSTarget, settings: TargetTLSSettings, directory: Path) -> Any:
+    if target.certificate and settings.certificate:
+        raise ValueError(
+            f"certificate={target.certificate} and certificate = {shown(settings.certificate)};"
+            " give one of them"
+        )
+    certificate = target.certificate or settings.certificate
+    key = target.privateKey or settings.private_key
+    if key and not certificate:
+        raise ValueError(f"a private key without a certificate: {shown(key)}; give both")
+    if not certificate:
+        return None
+    where = directory / certificate
+    return readCredential(where, directory / key if key else where, "certificate")

@@ -1,0 +1,176 @@
+"""Tests for L{loopbackd.tls.targets}."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.testing import MemoryReactorClock
+
+from loopbackd.settings import SettingsError
+from loopbackd.targetsettings import TargetTLSSettings
+from loopbackd.tls.certificates import certificatePEM, makeAuthority
+from loopbackd.tls.origin import pinText
+from loopbackd.tls.store import wallClock
+from loopbackd.tls.targets import Origin, TLSTarget, originated, parseTLSTarget, takeApart
+from tls.ends import storeIn, written
+from tls.origins import leaf
+
+
+def test_an_endpoint_string_taken_apart() -> None:
+    """As Twisted has them, arguments with names and without."""
+    assert takeApart("tls:db.test:5432") == TLSTarget("tls:db.test:5432", "db.test", 5432)
+    text = "tls:host=db.test:port=5432:timeout=2.5:bindAddress=127.0.0.2"
+    assert takeApart(text) == TLSTarget(text, "db.test", 5432, 2.5, "127.0.0.2")
+    assert takeApart(r"tls:\:\:1:5432").host == "::1"
+    assert takeApart(r"tls:[\:\:1]:5432").host == "::1"
+    more = takeApart("tls:a.test:1:certificate=c.pem:privateKey=k.pem:trustRoots=/ca")
+    assert (more.certificate, more.privateKey, more.trustRoots) == ("c.pem", "k.pem", "/ca")
+    assert takeApart(r"tls:a.test:1:endpoint=unix\:/run/a.sock").endpoint == "unix:/run/a.sock"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("tcp:a.test:1", "write tls:host:port"),
+        ("tls", "no host"),
+        ("tls:", "no host"),
+        ("tls:a.test", "port '' is not a number"),
+        ("tls:a.test:0", "port '0' is not"),
+        ("tls:a.test:65536", "port '65536' is not"),
+        ("tls:a.test:https", "port 'https' is not"),
+        ("tls:b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.test:1", "in ASCII"),
+        ("tls:a b:1", "no host"),
+        ("tls:::1:443", "no host"),
+        ("tls:a.test:1:timeout=0", "timeout '0' is not"),
+        ("tls:a.test:1:timeout=soon", "timeout 'soon' is not"),
+        ("tls:a.test:1:bindAdress=127.0.0.1", "no argument 'bindAdress'"),
+        ("tls:a.test:1:2:3:4:5:6:7:8", "no argument '8'"),
+        ("tls:a.test:1:endpoint=tcp\\:a", "endpoint 'tcp:a' cannot be used"),
+    ],
+)
+def test_what_is_wrong_with_one(text: str, what: str) -> None:
+    """One line that names the string."""
+    with pytest.raises(SettingsError) as caught:
+        takeApart(text)
+    assert what in str(caught.value) and repr(text) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text(alphabet="tls:=\\a.1é\0 []", max_size=30))
+def test_any_string(text: str) -> None:
+    """It is a target or an error of the operator's."""
+    try:
+        found = takeApart("tls:" + text)
+    except SettingsError as error:
+        assert str(error).isprintable()
+    else:
+        assert found.host and 0 < found.port < 65536
+
+
+def origin(tmp_path: Path, text: str = "tls:db.test:5432", **settings: Any) -> Origin:
+    """One that is found good."""
+    asked = TargetTLSSettings(**settings)
+    return parseTLSTarget(text, asked, storeIn(tmp_path), tmp_path)
+
+
+def test_what_is_asked_of_a_target_is_what_the_settings_say(tmp_path: Path) -> None:
+    """The name, the protocols, the pin, the version."""
+    digest = bytes(range(32))
+    one = origin(tmp_path, pin=pinText(digest), min_version="1.3", alpn=("h2",))
+    policy = one._policyFor("other.test", (b"http/1.1",))
+    assert (policy.serverName, policy.alpn) == ("db.test", (b"h2",))
+    assert (policy.pin, policy.minVersion) == (digest, "1.3")
+    assert origin(tmp_path, server_name="a.test")._policyFor("b.test", ()).serverName == "a.test"
+    assert origin(tmp_path, "tls:db.test.:1")._policyFor("", ()).serverName == "db.test"
+
+
+def test_what_the_client_asked_for_is_passed_on(tmp_path: Path) -> None:
+    """Its protocols by default, its server name where that is asked for, if it has one."""
+    policy = origin(tmp_path)._policyFor("client.test", (b"h2", b"", b"x" * 300, b"http/1.1"))
+    assert (policy.serverName, policy.alpn) == ("db.test", (b"h2", b"http/1.1"))
+    one = origin(tmp_path, server_name="client", alpn=())
+    policy = one._policyFor("client.test", (b"h2",))
+    assert (policy.serverName, policy.alpn) == ("client.test", ())
+    assert one._policyFor("", ()).serverName == "db.test"
+
+
+def test_our_own_authority_is_the_one_of_the_moment(tmp_path: Path) -> None:
+    """Not made before it is needed; and a new one is noticed."""
+    store = storeIn(tmp_path)
+    one = parseTLSTarget("tls:a.test:1", TargetTLSSettings(trust="own"), store, tmp_path)
+    assert not store.exists()
+    first = one._contextNow()
+    assert store.exists() and one._contextNow() is first
+    store.replace()
+    assert one._contextNow() is not first
+    assert one._policy.authorities == (store.root().certificate,)
+
+
+def test_files_are_relative_to_the_configuration(tmp_path: Path) -> None:
+    """Those in the string as those in the settings."""
+    authority = makeAuthority(wallClock())
+    (tmp_path / "ca.pem").write_bytes(certificatePEM(authority.certificate))
+    written(tmp_path / "me.pem", leaf(authority, "me", purpose="client"))
+    for one in (
+        origin(tmp_path, trust="ca.pem", certificate="me.pem"),
+        origin(tmp_path, "tls:a.test:1:trustRoots=ca.pem:certificate=me.pem:privateKey=me.pem"),
+    ):
+        assert one._policy.authorities == (authority.certificate,)
+        assert one._policy.credential is not None
+    assert (
+        TargetTLSSettings(trust="ca.pem").hasFiles and TargetTLSSettings(private_key="x").hasFiles
+    )
+    assert not TargetTLSSettings(trust="own").hasFiles
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "what"),
+    [
+        ("tls:a.test:1", {"trust": "nowhere.pem"}, "trust = .*nowhere.pem.*No such file"),
+        ("tls:a.test:1", {"pin": "abc"}, "pin = 'abc' is no SHA-256"),
+        ("tls:a.test:1", {"server_name": "a b"}, "server_name = 'a b' is no host name"),
+        ("tls:a.test:1", {"certificate": "me.pem"}, "certificate = .*me.pem"),
+        ("tls:a.test:1", {"private_key": "me.pem"}, "without a certificate"),
+        ("tls:a.test:1:trustRoots=ca", {"trust": "own"}, "give one of them"),
+        ("tls:a.test:1:certificate=c", {"certificate": "c"}, "give one of them"),
+    ],
+)
+def test_settings_that_are_wrong(
+    tmp_path: Path, text: str, settings: dict[str, str], what: str
+) -> None:
+    """One line that names the target, the key and the value."""
+    with pytest.raises(SettingsError, match=what) as caught:
+        origin(tmp_path, text, **settings)
+    assert str(caught.value).startswith(f"target {text!r}: ") and "\n" not in str(caught.value)
+
+
+def test_the_schema_takes_client_or_a_list() -> None:
+    """And nothing else."""
+    asked = msgspec.convert({"alpn": ["h2"], "server_name": "client"}, TargetTLSSettings)
+    assert asked.alpn == ("h2",)
+    assert msgspec.convert({"alpn": "client"}, TargetTLSSettings).alpn == "client"
+    for wrong in ({"alpn": "h2"}, {"alpn": ["\u00e4"]}, {"min_version": "1.1"}, {"trust": ""}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(wrong, TargetTLSSettings)
+
+
+def test_where_it_connects_to(tmp_path: Path) -> None:
+    """Addresses without asking anybody, within the deadline, from the address that is wanted."""
+    store = storeIn(tmp_path)
+    reactor = MemoryReactorClock()
+    text = "tls:127.0.0.1:5432:timeout=3:bindAddress=127.0.0.9"
+    reach = originated(reactor, text, TargetTLSSettings(trust="own"), store)
+    errors: list[Any] = []
+    from tls.origins import Giving
+
+    reach("", ()).connect(Giving(None)).addErrback(errors.append)
+    host, port, _, seconds, bind = reactor.tcpClients[0]
+    assert (host, port, bind) == ("127.0.0.1", 5432, ("127.0.0.9", 0)) and seconds > 3
+    reactor.advance(3.1)
+    assert "cannot be reached in time" in str(errors[0].value)
+    assert text in str(errors[0].value)

@@ -17,7 +17,11 @@ GROUP: Final = "loopbackd.toxics"
 
 # Type -> module and class; imported when one is first asked for.
 _BUILT_IN: Final = {
+    "corrupt": ("corrupt", "Corrupt"),
+    "cut": ("cut", "Cut"),
+    "duplicate": ("duplicate", "Duplicate"),
     "latency": ("latency", "Latency"),
+    "loss": ("loss", "Loss"),
 }
 
 

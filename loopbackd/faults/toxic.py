@@ -22,6 +22,9 @@ _ADay: Final = msgspec.Meta(ge=0, le=86_400_000)
 Milliseconds = Annotated[int, _ADay] | Annotated[float, _ADay]
 """How users write a time; at most a day."""
 
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""How users write one."""
+
 
 class Mark(Enum):
     """What comes on a link besides bytes."""
@@ -43,6 +46,7 @@ class Context:
 
     @ivar chance: where it takes its chances from; the same for the same seed and connection.
     @ivar since: when the toxic was put on the service.
+    @ivar opened: when the connection was opened.
     @ivar number: the how many-th connection this is of those the toxic has met, from 1.
     @ivar shared: what the toxic keeps for all its connections (see L{Kind.share}).
     """
@@ -51,6 +55,7 @@ class Context:
     since: float = 0.0
     number: int = 1
     shared: Any = None
+    opened: float = 0.0
 
 
 class Effect:

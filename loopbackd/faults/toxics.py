@@ -98,9 +98,12 @@ class Toxic:
         """Whether a connection is to have it."""
         return case.drawn < self.toxicity
 
-    def effect(self, case: _Case) -> Effect | None:
+    def effect(self, connection: Connection, case: _Case) -> Effect | None:
         """A new effect for a connection."""
-        return self.kind.effect(Context(case.chance, self.since, case.number, self._shared))
+        return self.kind.effect(self._context(connection, case))
+
+    def _context(self, connection: Connection, case: _Case) -> Context:
+        return Context(case.chance, self.since, case.number, self._shared, connection.opened)
 
     def cases(self) -> Iterator[tuple[Connection, _Case]]:
         """The live connections it has met."""
@@ -252,7 +255,7 @@ class Toxics:
         if not toxic.wants(case):
             self._takeOff(connection, toxic, case)
         elif case.effect is None and _isOpen(connection):
-            case.effect = toxic.effect(case)
+            case.effect = toxic.effect(connection, case)
             if case.effect is not None:
                 position = self._position(connection, toxic)
                 self._link(connection, toxic).put(case.effect, position)

@@ -87,10 +87,17 @@ class Line:
         self.clock.advance(max(0.0, when - self.clock.seconds()))
 
 
-def effectOf(type: str, seed: int = 1, number: int = 1, **attributes: Any) -> Effect:
+def effectOf(
+    type: str,
+    seed: int = 1,
+    number: int = 1,
+    since: float = 0.0,
+    opened: float = 0.0,
+    **attributes: Any,
+) -> Effect:
     """The effect of such a toxic on the link of a connection of that number."""
     kind = makeKind(type, attributes)
-    made = kind.effect(Context(Random(f"{seed}/{number}"), 0.0, number, kind.share()))
+    made = kind.effect(Context(Random(f"{seed}/{number}"), since, number, kind.share(), opened))
     assert made is not None
     return made
 

@@ -19,6 +19,7 @@ def loopbackd(target: int) -> Server:
             *TWISTD_LOOPBACKD,
             "--relay",
             f"{port}=127.0.0.1:{target}",
+            "--no-twin",
         ],
         lacksModule("loopbackd"),
     )

@@ -25,6 +25,28 @@ def loopbackd(target: int) -> Server:
     )
 
 
+def delayed(milliseconds: float) -> Relay:
+    """The same with a toxic on what comes back from the target."""
+
+    def relay(target: int) -> Server:
+        def files(directory: Path, port: int) -> None:
+            (directory / "relay.toml").write_text(
+                f'[[service]]\nname = "relay"\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
+                f'protocol = "relay"\ntarget = "tcp:127.0.0.1:{target}"\ntwin = false\n'
+                '[[service.toxic]]\ntype = "latency"\n'
+                f"attributes = {{ latency = {milliseconds} }}\n"
+            )
+
+        return Server(
+            f"loopbackd, latency of {milliseconds:g} ms",
+            lambda port, job: [*TWISTD_LOOPBACKD, "--config", "relay.toml"],
+            lacksModule("loopbackd"),
+            files=files,
+        )
+
+    return relay
+
+
 def haproxy(name: str, isPinned: bool) -> Relay:
     """The least that haproxy needs; it has a thread for each CPU that it may use."""
 
@@ -99,6 +121,9 @@ RELAYS: tuple[Relay, ...] = (
     toxiproxy,
     socat,
 )
+
+DELAYED: tuple[Relay, ...] = (delayed(0.1), delayed(1), loopbackd)
+"""The first two spend on each chunk that comes back what a toxic costs."""
 
 IPERF = Server(
     "iperf3",

@@ -16,6 +16,7 @@ from measuring import (
     underLoad,
 )
 from relaying import underIperf, underRelayed
+from relays import DELAYED
 from servers import (
     AIOHTTP,
     AIOHTTP_DUMPS,
@@ -189,5 +190,11 @@ ROWS = (
         "Relay: connect, 64 B there and back, be closed; 64 at a time",
         (CONNECTIONS, PER_CONNECTION),
         underRelayed("once", "exchange", "64"),
+    ),
+    Row(
+        "relaylatency",
+        "Relay to an echo with a latency toxic downstream, 64 connections, 64 B messages",
+        (MESSAGES, PER_MESSAGE),
+        underRelayed("echo", "echo", "64", "64", relays=DELAYED),
     ),
 )

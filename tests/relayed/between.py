@@ -1,0 +1,98 @@
+"""A relay in front of a real server, that server's own clients, and what may be left of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from programs import Ran, run
+from realservers import RealServer
+from twisted.internet import reactor as realReactor
+from twisted.internet.task import deferLater
+
+from loopbackd.faults.toxics import Toxics
+from loopbackd.faultsettings import ToxicSettings
+from loopbackd.service import Loopback
+from loopbackd.testing import addressOf, serving
+
+reactor: Any = realReactor
+
+PATIENCE = 60.0
+"""Seconds a client may take on a busy machine."""
+
+TO_END = 5.0
+"""Seconds after which nothing may be left of connections whose clients are gone."""
+
+
+async def until(found: Callable[[], Any], what: Callable[[], object]) -> None:
+    """Let the reactor run until that is so."""
+    deadline = time.monotonic() + TO_END
+    while not found():
+        assert time.monotonic() < deadline, what()
+        await deferLater(reactor, 0.01)
+
+
+class Between:
+    """
+    A relay in front of a server.
+
+    @ivar loopback: the daemon that has it, as its service C{test}.
+    """
+
+    def __init__(self, loopback: Loopback, server: RealServer) -> None:
+        self.loopback = loopback
+        self._server = server
+        address: Any = addressOf(loopback)
+        self._where = ("-h", address.host, "-p", str(address.port))
+        self._before = self._held()
+
+    @property
+    def toxics(self) -> Toxics:
+        """Those of the relay."""
+        return self.loopback.live("test").toxics
+
+    async def ask(
+        self, tool: str, *words: str, stdin: bytes = b"", patience: float = PATIENCE
+    ) -> Ran:
+        """What one of the server's clients makes of it through the relay."""
+        path = self._server.tool(tool)
+        environ = dict(self._server.environ)
+        return await run(
+            path, *self._where, *words, stdin=stdin, environ=environ, patience=patience
+        )
+
+    async def asks(self, tool: str, *words: str, stdin: bytes = b"") -> bytes:
+        """The same, of one that must be content; what it prints."""
+        ran = await self.ask(tool, *words, stdin=stdin)
+        assert ran.code == 0, (ran.code, ran.out[-2000:], ran.err[-2000:])
+        return ran.out
+
+    def _held(self) -> tuple[int, int]:
+        """Descriptors and delayed calls."""
+        calls = [call for call in reactor.getDelayedCalls() if call.active()]
+        return len(os.listdir("/proc/self/fd")), len(calls)
+
+    async def isBare(self) -> None:
+        """Wait until nothing is left of the clients that were there."""
+
+        def nothingLeft() -> bool:
+            held = zip(self._held(), self._before, strict=True)
+            return not len(self.loopback.connections) and all(now <= then for now, then in held)
+
+        await until(
+            nothingLeft,
+            lambda: (list(self.loopback.connections), self._held(), "before", self._before),
+        )
+
+
+@asynccontextmanager
+async def relayed(server: RealServer, *toxics: ToxicSettings) -> AsyncIterator[Between]:
+    """A relay in front of that server; of its clients, nothing may be left at the end."""
+    target = f"tcp:127.0.0.1:{server.port}"
+    async with serving(reactor, "relay", target=target, toxic=toxics) as loopback:
+        between = Between(loopback, server)
+        yield between
+        await between.isBare()

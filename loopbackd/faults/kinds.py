@@ -17,11 +17,13 @@ GROUP: Final = "loopbackd.toxics"
 
 # Type -> module and class; imported when one is first asked for.
 _BUILT_IN: Final = {
+    "bandwidth": ("bandwidth", "Bandwidth"),
     "corrupt": ("corrupt", "Corrupt"),
     "cut": ("cut", "Cut"),
     "duplicate": ("duplicate", "Duplicate"),
     "latency": ("latency", "Latency"),
     "loss": ("loss", "Loss"),
+    "slicer": ("slicer", "Slicer"),
 }
 
 

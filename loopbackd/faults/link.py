@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -48,15 +49,26 @@ class Outlet(Protocol):
 
 
 class _Stage:
-    """An effect, and what waits for it."""
+    """
+    An effect, and what waits for it.
 
-    __slots__ = ("effect", "held", "last", "queue")
+    @ivar granted: how much of the first piece has been given its turn, and C{turn} when that is.
+    """
+
+    __slots__ = ("_begun", "_last", "effect", "granted", "held", "queue", "turn")
 
     def __init__(self, effect: Effect) -> None:
         self.effect = effect
+        self.clear()
+
+    def clear(self) -> None:
+        """Hold nothing."""
         self.queue: deque[tuple[float, float, Piece]] = deque()
         self.held = 0
-        self.last = -math.inf
+        self.granted = 0
+        self.turn = 0.0
+        self._begun = 0
+        self._last = -math.inf
 
     def take(self, piece: Piece, arrived: float, now: float) -> None:
         """Let the effect say when the piece goes on; never before one that came earlier."""
@@ -67,20 +79,56 @@ class _Stage:
             self._wait(when, arrived, part)
 
     def _wait(self, when: float, arrived: float, piece: Piece) -> None:
-        self.last = max(self.last, when)
-        self.queue.append((self.last, arrived, piece))
+        if when > self._last:
+            self._last = when
+        self.queue.append((self._last, arrived, piece))
         self.held += _weight(piece)
 
+    @property
+    def next(self) -> float:
+        """When the first goes on, as far as that is known."""
+        return self.turn if self.granted else self.queue[0][0]
+
+    def isDue(self, now: float) -> bool:
+        """Whether the first, or the next part of it, goes on now."""
+        when, arrived, piece = self.queue[0]
+        by = now + _MICROSECOND
+        if when > by or not self.effect.takesTurns or isinstance(piece, Mark):
+            return when <= by
+        if not self.granted:
+            rest = len(piece) - self._begun
+            granted, self.turn = self.effect.turn(arrived, now, rest)
+            self.granted = max(1, min(granted, rest))
+        return self.turn <= by
+
     def pop(self) -> Piece:
-        _, _, piece = self.queue.popleft()
-        self.held -= _weight(piece)
-        return piece
+        """What goes on now."""
+        _, _, piece = self.queue[0]
+        if isinstance(piece, Mark) or not self.granted:
+            self.queue.popleft()
+            self.held -= _weight(piece)
+            return piece
+        begun, self._begun = self._begun, self._begun + self.granted
+        self.held -= self.granted
+        self.granted = 0
+        if self._begun == len(piece):
+            self.queue.popleft()
+            self.held -= _OVERHEAD
+            self._begun = 0
+            return piece[begun:] if begun else piece
+        return piece[begun : self._begun]
+
+    def empty(self) -> Iterator[tuple[float, float, Piece]]:
+        """Everything that waits, which does no more."""
+        queue, begun = self.queue, self._begun
+        self.clear()
+        for when, arrived, piece in queue:
+            yield when, arrived, piece[begun:] if begun and isinstance(piece, bytes) else piece
+            begun = 0
 
     def again(self, now: float) -> None:
         """Ask about everything that is not due once more."""
-        waiting, self.queue = self.queue, deque()
-        self.held, self.last = 0, -math.inf
-        for when, arrived, piece in waiting:
+        for when, arrived, piece in self.empty():
             if when <= now:
                 self._wait(when, arrived, piece)
             else:
@@ -124,7 +172,7 @@ class Link:
     @property
     def isStuck(self) -> bool:
         """Whether what is held waits for a toxic to go away."""
-        return any(stage.queue and stage.queue[0][0] == math.inf for stage in self._stages)
+        return any(stage.queue and stage.next == math.inf for stage in self._stages)
 
     @property
     def holdsSource(self) -> bool:
@@ -150,7 +198,7 @@ class Link:
         stage = self._stages.pop(index)
         now = self._clock.seconds()
         mark = effect.removed(now)
-        for _, _, piece in stage.queue:
+        for _, _, piece in stage.empty():
             self._enter(index, piece, now)
         if mark is not None:
             self._outlet.cut(mark)
@@ -186,7 +234,7 @@ class Link:
         """Throw away what is held; nothing comes out any more."""
         self._closed = True
         for stage in self._stages:
-            stage.queue.clear()
+            stage.clear()
         self._ready.clear()
         self._setTimer(math.inf, 0)
 
@@ -233,8 +281,7 @@ class Link:
             moved = False
             for index in range(len(stages) - 1, -1, -1):
                 stage = stages[index]
-                queue = stage.queue
-                while queue and queue[0][0] <= now + _MICROSECOND and self._hasRoom(index + 1):
+                while stage.queue and self._hasRoom(index + 1) and stage.isDue(now):
                     self._enter(index + 1, stage.pop(), now)
                     moved = len(stages) > 1
 
@@ -250,7 +297,7 @@ class Link:
                     return
                 wanted = min(wanted, when)
             if stage.queue and self._hasRoom(index + 1):
-                wanted = min(wanted, stage.queue[0][0])
+                wanted = min(wanted, stage.next)
         self._setTimer(wanted, now)
         self._tellSource()
         if not self._closed and self.isEmpty:

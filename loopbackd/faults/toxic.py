@@ -25,6 +25,9 @@ Milliseconds = Annotated[int, _ADay] | Annotated[float, _ADay]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 """How users write one."""
 
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""How users write an amount."""
+
 
 class Mark(Enum):
     """What comes on a link besides bytes."""
@@ -66,11 +69,13 @@ class Effect:
     are seconds; one that has gone by means at once.
 
     @ivar window: how many bytes may wait here before their source is asked to stop.
+    @ivar takesTurns: whether what is due by C{data} is asked about again, by C{turn}.
     @ivar alarm: when the whole connection ends, and how (L{Mark.CLOSE} or L{Mark.RESET}),
         whatever may be waiting; looked at after each call.
     """
 
     window: int = 1 << 16
+    takesTurns: bool = False
     alarm: tuple[float, Mark] | None = None
 
     def begin(self, now: float) -> None:
@@ -85,6 +90,18 @@ class Effect:
         @param arrived: when it came; before C{now} where it has waited for this toxic's change.
         """
         return [(now, chunk)]
+
+    def turn(self, arrived: float, now: float, size: int) -> tuple[int, float]:
+        """
+        How many bytes of what is first go on next, and when.
+
+        Asked when everything before has gone on and there is room behind this toxic, and not again
+        until that many have gone on too; so nothing is decided long before it happens, and the
+        effects of one toxic can have their turns at something they share.
+
+        @param size: how many there are; at least 1.
+        """
+        return size, now
 
     def end(self, arrived: float, now: float) -> float:
         """When the end of this direction is passed on, after everything before it."""

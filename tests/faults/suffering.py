@@ -76,7 +76,7 @@ class Line:
 
     def at(self, when: float, *pieces: Piece) -> None:
         """Let time pass until then, and feed these."""
-        self.clock.advance(max(0.0, when - self.clock.seconds()))
+        self.until(when)
         for piece in pieces:
             self.link.feed(piece)
 

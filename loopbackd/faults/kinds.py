@@ -22,8 +22,13 @@ _BUILT_IN: Final = {
     "cut": ("cut", "Cut"),
     "duplicate": ("duplicate", "Duplicate"),
     "latency": ("latency", "Latency"),
+    "limit_data": ("limitdata", "LimitData"),
     "loss": ("loss", "Loss"),
+    "noop": ("noop", "Noop"),
+    "reset_peer": ("resetpeer", "ResetPeer"),
     "slicer": ("slicer", "Slicer"),
+    "slow_close": ("slowclose", "SlowClose"),
+    "timeout": ("timeout", "Timeout"),
 }
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from twisted.internet import reactor as realReactor
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.link import Link
@@ -19,6 +21,7 @@ from loopbackd.faultsettings import ToxicSettings
 from loopbackd.prepared import prepare
 from loopbackd.service import Loopback
 from loopbackd.settings import ServiceSettings, Settings
+from loopbackd.testing import addressOf
 
 HERE = "tcp:0:interface=127.0.0.1"
 
@@ -127,3 +130,31 @@ async def serving(
         yield loopback
     finally:
         await loopback.stopService()
+
+
+def call(loopback: Loopback) -> socket.socket:
+    """A client of C{main}, connected."""
+    address: Any = addressOf(loopback, "main")
+    return socket.create_connection((address.host, address.port), 10)
+
+
+def readAll(client: socket.socket) -> bytes:
+    """What it gets until the end."""
+    parts = []
+    while part := client.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def onlyTransport(loopback: Loopback) -> Any:
+    """The transport of the one connection there is."""
+    (connection,) = loopback.connections
+    return connection.transport
+
+
+async def until(found: Callable[[], object]) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + 10
+    while not found():
+        assert time.monotonic() < deadline
+        await deferLater(reactor, 0.005)

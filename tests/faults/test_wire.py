@@ -12,39 +12,12 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from suffering import serving, toxic
+from suffering import call, onlyTransport, readAll, serving, toxic, until
 from twisted.internet import reactor as realReactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from loopbackd.service import Loopback
-from loopbackd.testing import addressOf
-
 reactor: Any = realReactor
-
-
-def call(loopback: Loopback) -> socket.socket:
-    address: Any = addressOf(loopback, "main")
-    return socket.create_connection((address.host, address.port), 10)
-
-
-def readAll(client: socket.socket) -> bytes:
-    parts = []
-    while part := client.recv(65536):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def onlyTransport(loopback: Loopback) -> Any:
-    (connection,) = loopback.connections
-    return connection.transport
-
-
-async def until(found: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not found():
-        assert time.monotonic() < deadline
-        await deferLater(reactor, 0.005)
 
 
 @pytest_twisted.ensureDeferred

@@ -298,3 +298,12 @@ class OncePerSecond:
             return None
         self._lines[key] = (now, 0)
         return suppressed
+
+    def more(self, key: str = "") -> str | None:
+        """
+        The same in words: None when a line must not be written, else what stands at its end.
+        """
+        untold = self.take(key)
+        if untold is None:
+            return None
+        return f" ({untold} more like it since the last such line)" if untold else ""

@@ -13,6 +13,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Pong, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
+from loopbackd.logs import OncePerSecond
 from loopbackd.websocket.deflate import Deflating
 from loopbackd.websocket.inbound import SocketLimits
 from loopbackd.websocket.sockets import Application, WebSocket
@@ -38,10 +39,11 @@ class Talk:
         application: Application,
         limits: SocketLimits | None = None,
         deflating: Deflating | None = None,
+        lines: OncePerSecond | None = None,
     ) -> None:
         self.clock = Clock()
         self.transport = MemoryTransport()
-        self.socket = WebSocket(application, self.clock, limits, None, deflating)
+        self.socket = WebSocket(application, self.clock, limits, None, deflating, None, lines)
         extensions = []
         if deflating is not None:
             extension = PerMessageDeflate()

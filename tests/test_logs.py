@@ -491,6 +491,15 @@ def test_oncePerSecond() -> None:
     assert limiter.take("a") == 0
 
 
+def test_oncePerSecondInWords() -> None:
+    """What stands at the end of a line, the first one needs nothing."""
+    clock = Clock()
+    limiter = OncePerSecond(clock)
+    assert [limiter.more(), limiter.more(), limiter.more()] == ["", None, None]
+    clock.advance(1)
+    assert limiter.more() == " (2 more like it since the last such line)"
+
+
 def test_oncePerSecondWhenTheClockIsSetBack() -> None:
     """A wall clock that is set back an hour does not silence the log for an hour."""
     clock = Clock()

@@ -122,6 +122,12 @@ class Visit:
         self.factory = site if isinstance(site, HTTPFactory) else HTTPFactory(site)
         connections = Connections(lambda sock: None, self.clock.seconds)  # type: ignore[arg-type,return-value]
         self.factory.servedBy(Surroundings("test", self.clock, connections))
+        self.connect()
+
+    def connect(self) -> None:
+        """Have a connection; where there is one already, it is gone."""
+        if hasattr(self, "http"):
+            self.http.connectionLost(Failure(ConnectionDone()))
         self.transport = MemoryTransport()
         self.http = self.factory.buildProtocol(CLIENT)
         self.http.makeConnection(self.transport)  # type: ignore[arg-type]

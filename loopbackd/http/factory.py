@@ -16,6 +16,7 @@ from loopbackd.http.routes import Site
 from loopbackd.http.serving import HTTP
 from loopbackd.http.writing import DateLine
 from loopbackd.iloopbackd import IServedFactory, Surroundings
+from loopbackd.logs import OncePerSecond
 from loopbackd.net.deadlines import Deadlines
 from loopbackd.net.turns import Turns
 from loopbackd.tls.store import AuthorityStore
@@ -66,6 +67,7 @@ class HTTPFactory(Factory):
         self.date = DateLine(clock.seconds)
         self.holding = Holding(clock)
         self.turns = Turns(clock)
+        self.lines = OncePerSecond(clock)
         self.idle = Deadlines[HTTP](clock, self.patience.idle, HTTP.isIdle)
         self.head = Deadlines[HTTP](clock, self.patience.head, HTTP.headIsLate)
         self.watch = Deadlines[HTTP](clock, TICK, HTTP.look)

@@ -17,6 +17,7 @@ from loopbackd.connection import Connection, connectionOf
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.holding import MOST_HELD
 from loopbackd.http.patience import Pace
+from loopbackd.logs import OncePerSecond
 from loopbackd.net.linger import LINGER, canHalfClose, hasUnreadInput
 from loopbackd.net.turns import Turns
 from loopbackd.tls.store import AuthorityStore
@@ -75,6 +76,12 @@ class Lifetime(Protocol):
     def turns(self) -> Turns:
         """Where to queue for what takes a while."""
         found: Turns = self.factory.turns
+        return found
+
+    @property
+    def lines(self) -> OncePerSecond:
+        """To be asked before a line is logged that a client can cause as often as it likes."""
+        found: OncePerSecond = self.factory.lines
         return found
 
     def seconds(self) -> float:

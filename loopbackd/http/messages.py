@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IProtocol, IReactorTime
 from loopbackd.connection import Connection
 from loopbackd.http.fields import FieldPairs, Fields
 from loopbackd.http.head import Head
+from loopbackd.logs import OncePerSecond
 from loopbackd.net.turns import Turns
 from loopbackd.tls.store import AuthorityStore
 
@@ -38,6 +39,9 @@ class Surface(Protocol):
 
     @property
     def turns(self) -> Turns: ...
+
+    @property
+    def lines(self) -> OncePerSecond: ...
 
     @property
     def authority(self) -> AuthorityStore | None: ...

@@ -210,13 +210,13 @@ class Auto(Protocol):
         return connectionOf(self.transport) or self.transport.getPeer()
 
     def _sayOf(self, what: str) -> None:
-        untold = self.factory.lines.take("")
-        if untold is not None:
+        more = self.factory.lines.more()
+        if more is not None:
             _log.warn(
                 "{connection}: {what}{more}",
                 connection=self._name(),
                 what=what,
-                more=f" ({untold} more like it since the last such line)" if untold else "",
+                more=more,
             )
 
 

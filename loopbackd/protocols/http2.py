@@ -68,11 +68,14 @@ class HTTP2(LastWords):
 
     def _close(self, what: str, answer: bytes) -> None:
         self._said = True
-        _log.info(
-            "{connection} {what}.",
-            connection=connectionOf(self.transport) or self.transport.getPeer(),
-            what=what,
-        )
+        more = self.more()
+        if more is not None:
+            _log.info(
+                "{connection} {what}.{more}",
+                connection=connectionOf(self.transport) or self.transport.getPeer(),
+                what=what,
+                more=more,
+            )
         self.finish(answer, expectsMore=True)
 
 

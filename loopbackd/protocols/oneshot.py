@@ -21,6 +21,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from loopbackd.logs import OncePerSecond
 from loopbackd.net.linger import LINGER, LINGER_BYTES, canHalfClose, hasUnreadInput
 
 
@@ -50,6 +51,20 @@ class LastWords(Protocol):
         if clock is not None:
             self._deadline = clock.callLater(seconds, call)
         return clock is not None
+
+    def more(self) -> str | None:
+        """
+        What stands at the end of a line about this client; None when it must not be written
+        (L{OncePerSecond}).
+        """
+        factory = self.factory
+        if factory.lines is None:
+            clock = factory.clock or getattr(self.transport, "reactor", None)
+            if clock is None:
+                return ""
+            factory.lines = OncePerSecond(clock)
+        lines: OncePerSecond = factory.lines
+        return lines.more()
 
     def _inTime(self) -> None:
         deadline, self._deadline = self._deadline, None
@@ -112,7 +127,9 @@ class LastWordsFactory(Factory):
     Builds one kind of L{LastWords}.
 
     @ivar clock: tells the time; without one it is the reactor that the connection runs on.
+    @ivar lines: those about clients, once there was one.
     """
 
     noisy = False
     clock: IReactorTime | None = None
+    lines: OncePerSecond | None = None

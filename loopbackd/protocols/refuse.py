@@ -1,4 +1,4 @@
-"""For what cannot be served: a clean close, and a line in the log that says of whom."""
+"""For what cannot be served: a clean close, and now and then a line that says of whom."""
 
 from __future__ import annotations
 
@@ -38,11 +38,14 @@ class Refuse(LastWords):
 
     def _close(self, what: str) -> None:
         self._said = True
-        _log.info(
-            "{connection} is closed: it began with {what}, which nothing here speaks.",
-            connection=connectionOf(self.transport) or self.transport.getPeer(),
-            what=what,
-        )
+        more = self.more()
+        if more is not None:
+            _log.info(
+                "{connection} is closed: it began with {what}, which nothing here speaks.{more}",
+                connection=connectionOf(self.transport) or self.transport.getPeer(),
+                what=what,
+                more=more,
+            )
         self.finish(b"", expectsMore=True)
 
 

@@ -103,7 +103,14 @@ def prepare(asked: AnswerSettings, resources: Resources) -> PreparedAnswer:
             try:
                 content = await resources.render(template, escape, names)
             except RenderError as error:
-                _log.warn("The template of stub {stub}: {why}.", stub=names["stub"], why=str(error))
+                more = request.on.lines.more("template")
+                if more is not None:
+                    _log.warn(
+                        "The template of stub {stub}: {why}.{more}",
+                        stub=names["stub"],
+                        why=str(error),
+                        more=more,
+                    )
                 raise HTTPError(500, f"the template of stub {names['stub']}: {error}") from None
         answer = Response(status, content, fields=[*fields], reason=asked.reason)
         answer.isForeign = True

@@ -215,13 +215,16 @@ class StubSite:
         closest = self.stubs.closest(asked)
         if visit.entry is not None:
             visit.entry.closest = closest
-        _log.info(
-            "{connection}: {method} {target} matches no stub; {closest}.",
-            connection=request.on.connection,
-            method=request.method,
-            target=request.head.target[:200],
-            closest=closest or "there is none",
-        )
+        more = request.on.lines.more("no stub")
+        if more is not None:
+            _log.info(
+                "{connection}: {method} {target} matches no stub; {closest}.{more}",
+                connection=request.on.connection,
+                method=request.method,
+                target=request.head.target[:200],
+                closest=closest or "there is none",
+                more=more,
+            )
         return HTTPError(404, f"no stub matches; {closest}" if closest else "there are no stubs")
 
     async def _readAll(self, request: Request) -> None:

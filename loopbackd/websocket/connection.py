@@ -25,6 +25,7 @@ from wsproto.events import Ping, Pong
 from zope.interface import implementer
 
 from loopbackd.connection import connectionOf
+from loopbackd.logs import OncePerSecond
 from loopbackd.net.turns import Turn, Turns
 from loopbackd.tls.layer import TLSLayer
 from loopbackd.websocket.deflate import Deflating
@@ -86,9 +87,11 @@ class SocketConnection(Protocol):
 
     @param clock: an L{IReactorTime}.
     @param turns: where it queues for what takes a while; one of its own by default.
+    @param lines: see C{lines}; of its own by default.
     @ivar ended: why it has ended; L{None} as long as it has not.
     @ivar busy: set by a subclass that wants to hear no more for now; L{goOn} after it is reset.
     @ivar isFull: whether the client is behind with reading.
+    @ivar lines: to be asked before a line is logged that a client can cause as often as it likes.
     """
 
     transport: Any
@@ -99,12 +102,14 @@ class SocketConnection(Protocol):
         limits: SocketLimits,
         deflating: Deflating | None = None,
         turns: Turns | None = None,
+        lines: OncePerSecond | None = None,
     ) -> None:
         self.ended: Closed | None = None
         self.busy = False
         self.isFull = False
         self._clock = clock
         self._turns = Turns(clock) if turns is None else turns
+        self.lines = OncePerSecond(clock) if lines is None else lines
         self._inbound = Inbound(limits, deflating)
         self._state = _State.OPEN
         self._resting: Turn | None = None
@@ -244,12 +249,15 @@ class SocketConnection(Protocol):
             self.leave()
             self._end(heard.code, heard.reason)
         elif isinstance(heard, Wrong):
-            _log.warn(
-                "{connection}: wrong on a WebSocket, closed with {code}: {problem}",
-                connection=self.shown,
-                code=heard.code,
-                problem=heard.problem,
-            )
+            more = self.lines.more("wrong")
+            if more is not None:
+                _log.warn(
+                    "{connection}: wrong on a WebSocket, closed with {code}: {problem}{more}",
+                    connection=self.shown,
+                    code=heard.code,
+                    problem=heard.problem,
+                    more=more,
+                )
             if self._state is _State.OPEN:
                 self.transport.write(closeFrame(heard.code, heard.problem[: MOST_IN_CONTROL - 2]))
             self.leave()

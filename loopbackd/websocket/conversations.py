@@ -70,9 +70,12 @@ async def misbehave(socket: WebSocket, bad: BadFrames) -> None:
         try:
             await socket.sleep(REACTION)
         finally:
-            _log.info(
-                "{connection}: {name} was answered by {ended}.",
-                connection=socket.shown,
-                name=bad.name,
-                ended="nothing" if socket.ended is None else f"{socket.ended.code}",
-            )
+            more = socket.lines.more("bad")
+            if more is not None:
+                _log.info(
+                    "{connection}: {name} was answered by {ended}.{more}",
+                    connection=socket.shown,
+                    name=bad.name,
+                    ended="nothing" if socket.ended is None else f"{socket.ended.code}",
+                    more=more,
+                )

@@ -37,5 +37,7 @@ def openSocket(
     if isinstance(found, Refused):
         raise HTTPError(found.status, found.reason, [*found.headers])
     on = request.on
-    socket = WebSocket(application, on.clock, limits, found.subprotocol, found.deflating, on.turns)
+    socket = WebSocket(
+        application, on.clock, limits, found.subprotocol, found.deflating, on.turns, on.lines
+    )
     return SwitchProtocols(socket, [*found.headers])

@@ -29,6 +29,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from loopbackd.logs import OncePerSecond
 from loopbackd.net.turns import Turns
 from loopbackd.websocket.connection import Closed, SocketConnection
 from loopbackd.websocket.deflate import Deflating
@@ -48,6 +49,7 @@ class WebSocket(SocketConnection):
     @param application: what talks on it.
     @param clock: an L{IReactorTime}.
     @param turns: where it queues for what takes a while; one of its own by default.
+    @param lines: see C{lines}; of its own by default.
     @ivar subprotocol: what the handshake agreed on, or L{None}.
     @ivar compresses: whether messages are compressed.
     """
@@ -60,9 +62,10 @@ class WebSocket(SocketConnection):
         subprotocol: str | None = None,
         deflating: Deflating | None = None,
         turns: Turns | None = None,
+        lines: OncePerSecond | None = None,
     ) -> None:
         self._limits = limits or SocketLimits()
-        super().__init__(clock, self._limits, deflating, turns)
+        super().__init__(clock, self._limits, deflating, turns, lines)
         self.subprotocol = subprotocol
         self.compresses = deflating is not None
         self._application = application
@@ -309,7 +312,11 @@ class WebSocket(SocketConnection):
             self.transport.write(frame(FINAL | PING, b""))
 
     def _gone(self) -> None:
-        _log.warn("{connection}: does not answer pings.", connection=self.shown)
+        more = self.lines.more("pings")
+        if more is not None:
+            _log.warn(
+                "{connection}: does not answer pings.{more}", connection=self.shown, more=more
+            )
         self.reset()
 
 

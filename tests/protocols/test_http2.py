@@ -30,10 +30,11 @@ class Beneath(StringTransport):
         self.finished = True
 
 
-def connected() -> tuple[Any, Beneath, Clock]:
+def connected(factory: HTTP2Factory | None = None) -> tuple[Any, Beneath, Clock]:
     """The protocol, on a transport in memory."""
-    factory = HTTP2Factory()
-    factory.clock = clock = Clock()
+    factory = factory or HTTP2Factory()
+    clock: Any = factory.clock or Clock()
+    factory.clock = clock
     protocol = factory.buildProtocol(None)
     beneath = Beneath()
     protocol.makeConnection(beneath)
@@ -101,3 +102,17 @@ async def test_curl_says_why(program: Callable[..., str]) -> None:
         words = ("-qsSv", "--noproxy", "*", "--http2-prior-knowledge", "--max-time", "5", url)
         code, said = await ran(curl, *words)
         assert (code, "GOAWAY, error=13" in said) == (16, True), said
+
+
+def test_many_are_one_line_a_second(logged: Callable[[str], Any]) -> None:
+    """A flood of clients is no flood in the log; the next line says how many were not told."""
+    lines = logged("loopbackd.protocols.http2")
+    factory = HTTP2Factory()
+    for _second in range(2):
+        for _ in range(5):
+            protocol, _beneath, clock = connected(factory)
+            protocol.dataReceived(PREFACE)
+            protocol.connectionLost()
+        clock.advance(1)
+    assert len(lines) == 2
+    assert lines[1].endswith(" (4 more like it since the last such line)")

@@ -44,9 +44,9 @@ class Transport(StringTransport):
 class Attempt:
     """One connection that is refused, in memory."""
 
-    def __init__(self) -> None:
-        self.clock = Clock()
-        factory = RefuseFactory()
+    def __init__(self, factory: RefuseFactory | None = None) -> None:
+        factory = factory or RefuseFactory()
+        self.clock: Any = factory.clock or Clock()
         factory.clock = self.clock
         self.refuse: Any = factory.buildProtocol(None)
         self.transport = Transport(peerAddress=PEER)
@@ -165,5 +165,19 @@ async def test_aRealClientSeesTheEnd(lines: Any) -> None:
                 return client.recv(1)
 
         assert await deferToThread(speaks) == b""
-        assert len(lines) == 2
+        assert len(lines) == 1
         assert lines[0].startswith("test: connection 1 from 127.0.0.1:")
+
+
+def test_manyAreOneLineASecond(lines: Any) -> None:
+    """A flood of clients is no flood in the log; the next line says how many were not told."""
+    factory = RefuseFactory()
+    clock = factory.clock = Clock()
+    for second in range(2):
+        clock.advance(second)
+        for _ in range(5):
+            attempt = Attempt(factory)
+            attempt.refuse.dataReceived(b"x")
+            attempt.end()
+    assert len(lines) == 2
+    assert lines[1].endswith(" (4 more like it since the last such line)")

@@ -87,6 +87,18 @@ def test_theLogNamesTheClosest(logged: Callable[[str], Any]) -> None:
     assert "GET b'/%0A%1b' matches no stub; closest is stub a: the path is '/\\n\\x1b'" in line
 
 
+def test_theLogTellsOfOneASecond(logged: Callable[[str], Any]) -> None:
+    """A client in a loop does not fill it; the next line says how many were not told."""
+    lines = logged("loopbackd.stubs.site")
+    one = Stubbed("fallback = 'not_found'\n[[stub]]\nname = 'a'\npath = '/a'")
+    for _ in range(5):
+        one.send("/b")
+    one.visit.later(1)
+    one.send("/b")
+    assert len(lines) == 2
+    assert lines[1].endswith("(4 more like it since the last such line)")
+
+
 def test_aSequenceIsTakenOnce() -> None:
     """Two requests that wait at the same time do not get the same answer."""
     one = Stubbed("[[stub]]\npath = '/x'\nanswer = [{ text = 'a', delay = 1.0 }, { text = 'b' }]\n")

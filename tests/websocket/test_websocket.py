@@ -14,9 +14,11 @@ from memorysocket import Talk, masked, message
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.task import Clock
 from wsproto.events import CloseConnection, Ping, Pong
 from zope.interface.verify import verifyObject
 
+from loopbackd.logs import OncePerSecond
 from loopbackd.websocket.connection import PATIENCE, Closed
 from loopbackd.websocket.conversations import echo
 from loopbackd.websocket.deflate import Deflater, Deflating
@@ -159,6 +161,20 @@ def test_a_mistake_is_told_and_logged(logged: Callable[[str], Any]) -> None:
     talk.end()
     (line,) = lines
     assert "1007" in line
+
+
+def test_many_mistakes_are_one_line_a_second(logged: Callable[[str], Any]) -> None:
+    """Those of a service are counted together."""
+    lines = logged(LOG)
+    clock = Clock()
+    counted = OncePerSecond(clock)
+    for _ in range(5):
+        talk = Talk(echo, lines=counted)
+        talk.say(masked(0x81, b"\xff"))
+        talk.end()
+    assert len(lines) == 1
+    clock.advance(1)
+    assert counted.take("wrong") == 4
 
 
 def test_too_big() -> None:

@@ -40,12 +40,15 @@ _chance = Family("chance")
 async def _any(wire: Wire, request: Request, options: Options) -> None:
     """One of those that take no time; the same C{seed} draws the same."""
     one = drawn(options.seed)
-    _log.info(
-        "{connection}: breaks its answer by {breakage} (seed {seed}).",
-        connection=request.on.connection,
-        breakage=one.name,
-        seed=options.seed,
-    )
+    more = request.on.lines.more("broken")
+    if more is not None:
+        _log.info(
+            "{connection}: breaks its answer by {breakage} (seed {seed}).{more}",
+            connection=request.on.connection,
+            breakage=one.name,
+            seed=options.seed,
+            more=more,
+        )
     given = {"seed": options.seed} if "seed" in one.takes else {}
     await one.script(wire, request, one.options(given))
 

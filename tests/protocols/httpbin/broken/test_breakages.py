@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -165,6 +166,20 @@ def test_anyIsWhatWasDrawn() -> None:
     assert visit.heard == other.heard
     visit.end()
     other.end()
+
+
+def test_whatWasDrawnIsOneLineASecond(logged: Callable[[str], Any]) -> None:
+    """A client in a loop does not fill the log; the next line says how many were not told."""
+    lines = logged("loopbackd.protocols.httpbin.broken")
+    visit = Visit(SITE)
+    for _second in range(2):
+        for _ in range(3):
+            visit.say(request("/broken/any?seed=11"))
+            visit.connect()
+        visit.clock.advance(1)
+    visit.end()
+    assert len(lines) == 2
+    assert lines[1].endswith("(2 more like it since the last such line)")
 
 
 @pytest.mark.parametrize("size", [0, 1, 16, 17, 130, 1000, 65536])

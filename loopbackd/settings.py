@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from loopbackd.explaining import explain
-from loopbackd.faultsettings import ToxicSettings
+from loopbackd.faultsettings import MatchSettings, ToxicSettings
 from loopbackd.httpsettings import (
     AnswerSettings,
     BodyWanted,
@@ -302,6 +302,7 @@ _TABLES = {
     "http": HTTPSettings,
     "relay": RelaySettings,
     "toxic": ToxicSettings,
+    "match": MatchSettings,
     "stub": StubSettings,
     "answer": AnswerSettings,
     "body": BodyWanted,

@@ -18,6 +18,7 @@ GROUP: Final = "loopbackd.toxics"
 # Type -> module and class; imported when one is first asked for.
 _BUILT_IN: Final = {
     "bandwidth": ("bandwidth", "Bandwidth"),
+    "blackhole": ("blackhole", "Blackhole"),
     "corrupt": ("corrupt", "Corrupt"),
     "cut": ("cut", "Cut"),
     "duplicate": ("duplicate", "Duplicate"),
@@ -29,6 +30,8 @@ _BUILT_IN: Final = {
     "slicer": ("slicer", "Slicer"),
     "slow_close": ("slowclose", "SlowClose"),
     "timeout": ("timeout", "Timeout"),
+    "refuse": ("refuse", "Refuse"),
+    "slow_open": ("slowopen", "SlowOpen"),
 }
 
 

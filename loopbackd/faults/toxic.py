@@ -61,6 +61,19 @@ class Context:
     opened: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """
+    How a connection begins.
+
+    @ivar when: when its protocol gets it; L{NEVER} for as long as the toxic is there.
+    @ivar mark: how it ends then, where its protocol does not get it at all.
+    """
+
+    when: float
+    mark: Mark | None = None
+
+
 class Effect:
     """
     What a toxic does to one link.
@@ -135,3 +148,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def effect(self, context: Context) -> Effect | None:
         """What it does to a link; L{None} for nothing at all."""
         raise NotImplementedError
+
+    def opening(self, context: Context) -> Opening | None:
+        """What it does to a new connection before its protocol gets it; L{None} for nothing."""
+        return None

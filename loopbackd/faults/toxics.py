@@ -13,7 +13,9 @@ from twisted.logger import Logger
 from loopbackd.connection import Connection, Connections
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.link import Link
-from loopbackd.faults.toxic import Context, Effect, Kind
+from loopbackd.faults.matching import Matcher
+from loopbackd.faults.opening import Keeping, Postponed, together
+from loopbackd.faults.toxic import Context, Effect, Kind, Opening
 from loopbackd.faults.wire import Wire
 from loopbackd.faultsettings import Stream, ToxicSettings
 
@@ -27,13 +29,15 @@ class NameTaken(ValueError):
 class _Case:
     """What a toxic is to one connection."""
 
-    __slots__ = ("chance", "drawn", "effect", "number")
+    __slots__ = ("chance", "drawn", "effect", "isMeant", "number", "opening")
 
-    def __init__(self, number: int, seed: int) -> None:
+    def __init__(self, number: int, seed: int, isMeant: bool) -> None:
         self.number = number
+        self.isMeant = isMeant
         self.chance = Random(f"{seed}/{number}")
         self.drawn = self.chance.random()
         self.effect: Effect | None = None
+        self.opening: tuple[Opening | None] | None = None
 
 
 class Toxic:
@@ -52,6 +56,7 @@ class Toxic:
         self.seed = SystemRandom().getrandbits(32) if settings.seed is None else settings.seed
         self.since = since
         self._shared = kind.share()
+        self._matcher = None if settings.match is None else Matcher(settings.match)
         self._cases: dict[Connection, _Case] = {}
         self._met = 0
 
@@ -90,17 +95,27 @@ class Toxic:
         case = self._cases.get(connection)
         if case is None:
             self._met += 1
-            case = self._cases[connection] = _Case(self._met, self.seed)
+            isMeant = self._matcher is None or self._matcher.matches(connection)
+            case = self._cases[connection] = _Case(self._met, self.seed, isMeant)
             connection.whenEnded += (self._forget,)
         return case
 
     def wants(self, case: _Case) -> bool:
         """Whether a connection is to have it."""
-        return case.drawn < self.toxicity
+        return case.isMeant and case.drawn < self.toxicity
 
     def effect(self, connection: Connection, case: _Case) -> Effect | None:
         """A new effect for a connection."""
         return self.kind.effect(self._context(connection, case))
+
+    def opening(self, connection: Connection) -> Opening | None:
+        """What it does to the opening of a connection; the same each time it is asked."""
+        case = self.meet(connection)
+        if not self.wants(case):
+            return None
+        if case.opening is None:
+            case.opening = (self.kind.opening(self._context(connection, case)),)
+        return case.opening[0]
 
     def _context(self, connection: Connection, case: _Case) -> Context:
         return Context(case.chance, self.since, case.number, self._shared, connection.opened)
@@ -136,6 +151,7 @@ class Toxics:
         self._clock = clock
         self._toxics: dict[str, Toxic] = {}
         self._wires: dict[Connection, Wire] = {}
+        self._waiting: dict[Connection, Postponed] = {}
         for settings in asked:
             self.add(settings)
 
@@ -174,6 +190,7 @@ class Toxics:
         for connection in self._live():
             toxic.meet(connection)
         self._apply(toxic)
+        self._review()
         self._say(toxic, "put on")
         return toxic
 
@@ -197,9 +214,11 @@ class Toxics:
         if kind != toxic.kind:
             toxic.kind = kind
             for connection, case in toxic.cases():
+                case.opening = None
                 if case.effect is not None and connection in self._wires:
                     self._link(connection, toxic).change(case.effect, kind)
         self._apply(toxic)
+        self._review()
         self._say(toxic, "changed")
         return toxic
 
@@ -212,6 +231,7 @@ class Toxics:
         toxic = self._toxics.pop(name)
         for connection, case in toxic.cases():
             self._takeOff(connection, toxic, case)
+        self._review()
         self._say(toxic, "taken away")
 
     def replace(self, asked: tuple[ToxicSettings, ...]) -> None:
@@ -233,12 +253,38 @@ class Toxics:
             wire.drop()
 
     def attach(self, transport: Any, protocol: IProtocol) -> None:
-        """Connect a protocol with the transport of a new connection, the toxics in between."""
+        """
+        Connect a protocol with the transport of a new connection, the toxics in between.
+
+        That is done later, or never, where a toxic is at work on how connections begin.
+        """
         connection = transport.connection
         for toxic in self:
             toxic.meet(connection)
             self._applyTo(connection, toxic)
-        protocol.makeConnection(transport)
+        opening = self._opening(connection)
+        if opening is None:
+            protocol.makeConnection(transport)
+            return
+        wire = self._wire(connection)
+        keeping = Keeping()
+        upstream = [t for t in self if t.stream == "upstream" and t.hits(connection)]
+        wire.upstream.put(keeping, len(upstream))
+        self._waiting[connection] = waiting = Postponed(
+            transport, protocol, wire, keeping, self._clock, self._connections.identify
+        )
+        waiting.whenOver = lambda: self._waiting.pop(connection, None)
+        waiting.expect(opening)
+
+    def _opening(self, connection: Connection) -> Opening | None:
+        """How a new connection begins, all toxics taken together; L{None} for at once."""
+        found = [toxic.opening(connection) for toxic in self]
+        return together([one for one in found if one is not None], self._clock.seconds())
+
+    def _review(self) -> None:
+        """The toxics are others: connections that wait for their beginning may wait no more."""
+        for connection, waiting in list(self._waiting.items()):
+            waiting.expect(self._opening(connection))
 
     def _live(self) -> Iterator[Connection]:
         for connection in self._connections:
@@ -276,11 +322,15 @@ class Toxics:
 
     def _link(self, connection: Connection, toxic: Toxic) -> Link:
         """Its link, on a wire that is put in where there is none."""
+        wire = self._wire(connection)
+        return wire.upstream if toxic.stream == "upstream" else wire.downstream
+
+    def _wire(self, connection: Connection) -> Wire:
         wire = self._wires.get(connection)
         if wire is None:
             wire = Wire(connection.transport, self._clock, lambda _: self._gone(connection))
             self._wires[connection] = wire
-        return wire.upstream if toxic.stream == "upstream" else wire.downstream
+        return wire
 
     def _gone(self, connection: Connection) -> None:
         self._wires.pop(connection, None)
@@ -323,6 +373,8 @@ def check(asked: tuple[ToxicSettings, ...]) -> None:
         name = named(settings).name
         try:
             makeKind(settings.type, settings.attributes)
+            if settings.match is not None:
+                Matcher(settings.match)
         except ValueError as error:
             raise ValueError(f"toxic {name!r}: {error}") from error
         if name in names:

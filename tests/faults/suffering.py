@@ -118,9 +118,8 @@ async def serving(
     *toxics: ToxicSettings, protocol: str = "echo", **others: Any
 ) -> AsyncIterator[Loopback]:
     """A daemon with one service, C{main}, on a free port."""
-    service = ServiceSettings(
-        name="main", protocol=protocol, endpoint=HERE, twin=False, toxic=toxics, **others
-    )
+    others = {"endpoint": HERE, **others}
+    service = ServiceSettings(name="main", protocol=protocol, twin=False, toxic=toxics, **others)
     settings = Settings(service=(service,), drain=0)
     plain = bool(os.environ.get("LOOPBACKD_PLAIN_REACTOR"))
     loopback = Loopback(settings, prepare(settings, Path()), reactor, plain)

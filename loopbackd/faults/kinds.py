@@ -26,12 +26,12 @@ _BUILT_IN: Final = {
     "limit_data": ("limitdata", "LimitData"),
     "loss": ("loss", "Loss"),
     "noop": ("noop", "Noop"),
+    "refuse": ("refuse", "Refuse"),
     "reset_peer": ("resetpeer", "ResetPeer"),
     "slicer": ("slicer", "Slicer"),
     "slow_close": ("slowclose", "SlowClose"),
-    "timeout": ("timeout", "Timeout"),
-    "refuse": ("refuse", "Refuse"),
     "slow_open": ("slowopen", "SlowOpen"),
+    "timeout": ("timeout", "Timeout"),
 }
 
 

@@ -191,6 +191,10 @@ class Connection:
             inside = nearest.protocol
             while hasattr(inside, "wrappedProtocol"):
                 nearest, inside = inside, inside.wrappedProtocol
+            # What it holds back so that it goes out with other things (loopbackd.http.holding).
+            letGo = getattr(inside, "letGo", None)
+            if letGo is not None:
+                letGo()
             nearest.loseConnection()
 
     def abort(self) -> None:

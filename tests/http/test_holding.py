@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
 from test_serving import makeRoutes
+from tls.ends import Client, clientContext
+from twisted.internet import reactor as realReactor
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
 from visiting import Visit, request
+from zope.interface import implementer
 
+from loopbackd.connection import Connection, Connections
 from loopbackd.http.holding import MOST_HELD, Holding
+from loopbackd.iloopbackd import IConnectionWatcher
+from loopbackd.testing import addressOf, serving
 
 
 class Batch(Clock):
@@ -174,3 +184,61 @@ def test_endsAfterwards(closes: bool) -> None:
     visit.clock.end()
     assert visit.heard.count(b"hello") == 2
     visit.end()
+
+
+@implementer(IConnectionWatcher)
+class Ender:
+    """Hangs up all connections when another one comes."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def connectionOpened(self, connection: Connection) -> None:
+        """There is another one."""
+        for other in list(self._connections):
+            if other is not connection:
+                other.hangUp()
+
+    def connectionChanged(self, connection: Connection, what: str) -> None:
+        """Nothing comes of it."""
+
+    def connectionClosed(self, connection: Connection) -> None:
+        """Nothing comes of it."""
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest_twisted.ensureDeferred
+async def test_hungUpInTheSameBatch(encrypted: bool) -> None:
+    """What is held goes out, and then TLS's goodbye, whoever has the connection end meanwhile."""
+    async with serving(realReactor, "auto") as loopback:
+        address: Any = addressOf(loopback)
+        client = Client(address.port, clientContext())
+        hear = client.hear if encrypted else partial(untilTheEnd, client.sock)
+        say = client.say if encrypted else client.sock.sendall
+        try:
+            if encrypted:
+                await deferToThread(client.shake)
+            # So that its protocol is HTTP already.
+            await deferToThread(say, request("/status/204"))
+            if encrypted:
+                await deferToThread(client.hear, 10)
+            else:
+                await deferToThread(client.sock.recv, 4096)
+            loopback.connections.watch(Ender(loopback.connections))
+            # Here the reactor stands still: both are there when it looks.
+            say(request("/get"))
+            with socket.create_connection((address.host, address.port)):
+                heard = await deferToThread(hear)
+        finally:
+            client.close()
+        assert b"HTTP/1.1 200 OK" in heard
+        assert heard.endswith(b"}\n")
+        assert client.ended is encrypted
+
+
+def untilTheEnd(sock: socket.socket) -> bytes:
+    """All that comes."""
+    heard = b""
+    while piece := sock.recv(1 << 16):
+        heard += piece
+    return heard

@@ -127,9 +127,7 @@ class Prepared:
         from loopbackd.protocols.auto import AutoFactory
         from loopbackd.protocols.httpbin.factory import HTTPServiceFactory
 
-        found: object = self.factory
-        if isinstance(found, TLSFactory):
-            found = found.wrappedFactory
+        found: object = self._inside
         if isinstance(found, AutoFactory):
             found = found.routes.get("http")
         return found if isinstance(found, HTTPServiceFactory) else None
@@ -141,6 +139,11 @@ class Prepared:
         other = copy.copy(self)
         other.settings = msgspec.structs.replace(self.settings, enabled=enabled)
         return other
+
+    @property
+    def _inside(self) -> object:
+        """The factory of what is spoken inside TLS, or without it."""
+        return self.factory.wrappedFactory if isinstance(self.factory, TLSFactory) else self.factory
 
     def isSame(self, other: Prepared) -> bool:
         """Whether replacing one by the other would change nothing, or only whether it listens."""
@@ -161,6 +164,7 @@ class Prepared:
             bool(asked.tls and asked.tls.client_ca not in ("", "own"))
             or any(isFile(protocol) for protocol in _protocols(asked))
             or bool(asked.http and asked.http.hasFiles)
+            or bool(getattr(getattr(self._inside, "origin", None), "hasFiles", False))
         )
 
 
@@ -207,7 +211,7 @@ def _factory(settings: ServiceSettings, directory: Path, store: AuthorityStore) 
         return factory
     _configureHTTP(factory, settings, directory)
     if settings.protocol == "relay":
-        _configureRelay(factory, settings)
+        _configureRelay(factory, settings, store, directory)
     if settings.tls is not None:
         return TLSFactory(terminator, factory)
     return factory
@@ -229,7 +233,9 @@ def _configureHTTP(factory: IProtocolFactory, settings: ServiceSettings, directo
             raise ProtocolError(f"http: {error}") from error
 
 
-def _configureRelay(factory: IProtocolFactory, settings: ServiceSettings) -> None:
+def _configureRelay(
+    factory: IProtocolFactory, settings: ServiceSettings, store: AuthorityStore, directory: Path
+) -> None:
     """
     Tell a relay where it leads to.
 
@@ -239,8 +245,9 @@ def _configureRelay(factory: IProtocolFactory, settings: ServiceSettings) -> Non
 
     assert isinstance(factory, RelayFactory)
     try:
-        factory.configure(settings.target, settings.relay or RelaySettings())
-    except ValueError as error:
+        relay = settings.relay or RelaySettings()
+        factory.configure(settings.target, relay, store, directory)
+    except (ValueError, SettingsError) as error:
         raise ProtocolError(str(error)) from error
 
 

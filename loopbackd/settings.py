@@ -23,6 +23,7 @@ from loopbackd.httpsettings import (
     Text,
 )
 from loopbackd.relaysettings import RelaySettings
+from loopbackd.targetsettings import TargetTLSSettings
 
 DEFAULT_PORT = 62893
 DEFAULT_ENDPOINT = f"tcp:{DEFAULT_PORT}:interface=127.0.0.1"
@@ -253,6 +254,12 @@ def _checkRelay(service: ServiceSettings, source: str) -> None:
             raise SettingsError(
                 f'{where}: a relay leads to a target; write target = "127.0.0.1:6379"'
             )
+        if service.relay and service.relay.tls and not service.target.startswith("tls:"):
+            raise SettingsError(
+                f"{where}: relay.tls is for a target that is spoken to with TLS, not for"
+                f' {service.target!r}; write target = "tls:host:port", or remove'
+                " [service.relay.tls]"
+            )
     elif service.target or service.relay is not None:
         key, table = ("target", "target") if service.target else ("relay", "[service.relay]")
         raise SettingsError(
@@ -319,4 +326,6 @@ _TABLES = {
 
 
 def _kindAt(kind: Any, key: str) -> Any:
+    if kind is RelaySettings and key == "tls":
+        return TargetTLSSettings
     return Route if kind is Routes else _TABLES.get(key, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.logger import Logger
 
@@ -17,6 +18,10 @@ _log = Logger()
 
 # The plaintext of a record (RFC 8446 5.1).
 _RECORD = 1 << 14
+
+
+class Truncated(ConnectionLost):
+    """The peer ended without close_notify; what it said may have been cut short."""
 
 
 class Hearing(Speaking):
@@ -119,8 +124,12 @@ class Hearing(Speaking):
             self._end.soon(self._deliverHeld)
 
     def stopProducing(self) -> None:
-        """See L{IPushProducer}."""
-        self.loseConnection()
+        """
+        Close; in a moment, so that whoever knows how the consumer ended can still reset.
+
+        See L{IPushProducer}.
+        """
+        self._end.soon(self.loseConnection)
 
     @property
     def peerFinished(self) -> bool:

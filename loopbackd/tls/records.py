@@ -9,7 +9,7 @@ back are those of the transport beneath.
 
 An end without close_notify may be an attacker's. Many peers do it all the same, so it counts as an
 end for a half-closeable protocol; L{Records.truncated} says so, and C{connectionLost} gets a
-L{ConnectionLost} instead of a L{ConnectionDone}.
+L{Truncated}, which is a L{ConnectionLost}, instead of a L{ConnectionDone}.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.tls.end import End
-from loopbackd.tls.hearing import Hearing
+from loopbackd.tls.hearing import Hearing, Truncated
 
 
 @implementer(ISSLTransport, IConsumer, IPushProducer, INegotiated, IHalfCloseableProtocol)
@@ -151,7 +151,7 @@ class Records(Hearing):
         self.tls = None
         if hasattr(self, "wrappedProtocol"):
             if self.truncated and reason.check(ConnectionDone):
-                reason = Failure(ConnectionLost("the peer ended without close_notify"))
+                reason = Failure(Truncated("the peer ended without close_notify"))
             self.wrappedProtocol.connectionLost(self._reason or reason)
 
     # The transport of the protocol inside: what else it can ask.

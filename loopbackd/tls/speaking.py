@@ -107,6 +107,13 @@ class Speaking(Beneath):
             self._sayGoodbye()
             self.transport.loseWriteConnection()
 
+    def cutShort(self) -> None:
+        """Nothing more comes of us, and FIN alone says so: it need not have been all there was."""
+        if self._canWrite:
+            self._canWrite = False
+            self._flushPart()
+            self.transport.loseWriteConnection()
+
     def loseConnection(self) -> None:
         """Send what was written, say goodbye, close; not while a producer is paused or pulled."""
         if self.disconnecting:

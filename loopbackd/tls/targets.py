@@ -208,6 +208,13 @@ class Origin:
             store.root()
         self._context: SSL.Context | None = None if self._isOurs else originContext(self._policy)
 
+    @property
+    def hasFiles(self) -> bool:
+        """Whether there are files to be read again at a reload."""
+        target = self.target
+        named = target.certificate or target.privateKey or target.trustRoots
+        return self._settings.hasFiles or bool(named)
+
     def on(self, reactor: Any, seconds: float = REACHED_SECONDS) -> Reach:
         """
         Have it reached on this reactor; where that is one of L{loopbackd.net}, eagerly.

@@ -81,7 +81,7 @@ def test_an_end_without_goodbye_is_told_as_such(tmp_path: Path) -> None:
     case.layer.readConnectionLost()
     assert case.inside.told == ["made", "read lost"]
     case.layer.connectionLost(Failure(ConnectionDone()))
-    assert case.inside.told[-1] == "ConnectionLost"
+    assert case.inside.told[-1] == "Truncated"
 
 
 def test_who_does_not_know_half_closes_is_closed(tmp_path: Path) -> None:

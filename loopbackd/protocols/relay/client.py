@@ -17,6 +17,7 @@ from loopbackd.net.ending import sendAndReset
 from loopbackd.net.transport import switchProtocol
 from loopbackd.protocols.oneshot import LastWords
 from loopbackd.protocols.relay.machine import machine
+from loopbackd.tls.hearing import Truncated
 
 if TYPE_CHECKING:
     from loopbackd.protocols.relay.factory import RelayFactory
@@ -51,7 +52,8 @@ class Relay(Protocol):
         """Dial; where the target is on this machine it has answered when this returns."""
         self.events = self.target.events = machine(self)
         self._began = self.factory.clock.seconds()
-        cancel = self.factory.way.go(self.target, self._failed)
+        name, alpn = _askedOf(self.transport)
+        cancel = self.factory.way.go(self.target, self._failed, name, alpn)
         if self._isDialling:
             self._cancel = cancel
             self.factory.deadlines.start(self)
@@ -73,7 +75,7 @@ class Relay(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone."""
         self.factory.deadlines.stop(self)
-        if reason.check(ConnectionDone):
+        if reason.check(ConnectionDone, Truncated):
             self.events.clientLost()
         else:
             self.events.clientReset()
@@ -141,12 +143,12 @@ class Relay(Protocol):
     def finishTarget(self) -> None:
         """See L{Ends}."""
         self.target.transport.unregisterProducer()
-        self.target.transport.loseWriteConnection()
+        _finish(self.target.transport, self.transport)
 
     def finishClient(self) -> None:
         """See L{Ends}."""
         self.transport.unregisterProducer()
-        self.transport.loseWriteConnection()
+        _finish(self.transport, self.target.transport)
 
     def closeTarget(self) -> None:
         """See L{Ends}."""
@@ -159,6 +161,7 @@ class Relay(Protocol):
     def closeClient(self) -> None:
         """See L{Ends}."""
         self.transport.unregisterProducer()
+        _cutShort(self.transport, self.target.transport)
         self.transport.loseConnection()
 
     def closeBoth(self) -> None:
@@ -166,10 +169,11 @@ class Relay(Protocol):
         client, target = self.transport, self.target.transport
         client.unregisterProducer()
         target.unregisterProducer()
+        _cutShort(target, client)
         target.loseConnection()
         if getattr(target, "hasUnsent", True):
             # Else the client is closed in a moment.
-            client.loseWriteConnection()
+            _finish(client, target)
 
     def resetTarget(self) -> None:
         """See L{Ends}."""
@@ -178,6 +182,27 @@ class Relay(Protocol):
     def resetClient(self) -> None:
         """See L{Ends}."""
         sendAndReset(self.transport)
+
+
+def _finish(one: Any, other: Any) -> None:
+    """Finish sending to one as the other did: what was cut short does not become a clean end."""
+    _cutShort(one, other)
+    one.loseWriteConnection()
+
+
+def _cutShort(one: Any, other: Any) -> None:
+    """If the other has ended its TLS without a word, so does one, where that has TLS."""
+    if getattr(other, "truncated", False) and hasattr(one, "cutShort"):
+        one.cutShort()
+
+
+def _askedOf(transport: Any) -> tuple[str, tuple[bytes, ...]]:
+    """The name that a client asked for and the protocol agreed on, where its TLS ends here."""
+    hello = getattr(transport, "hello", None)
+    if hello is None:
+        return "", ()
+    agreed = transport.negotiatedProtocol
+    return hello.serverName, (agreed,) if agreed else ()
 
 
 @implementer(IHalfCloseableProtocol)
@@ -204,7 +229,7 @@ class TargetEnd(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The target is gone."""
         self._relay.factory.lingered(self._relay)
-        if reason.check(ConnectionDone):
+        if reason.check(ConnectionDone, Truncated):
             self.events.targetLost()
         else:
             self.events.targetReset()

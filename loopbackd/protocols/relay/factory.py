@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -16,6 +17,9 @@ from loopbackd.protocols.relay.client import Relay
 from loopbackd.protocols.relay.reaching import Way
 from loopbackd.protocols.relay.target import Target, parseTarget
 from loopbackd.relaysettings import RelaySettings
+from loopbackd.targetsettings import TargetTLSSettings
+from loopbackd.tls.store import AuthorityStore
+from loopbackd.tls.targets import Origin, parseTLSTarget
 
 _log = Logger()
 _NO_TARGET: Final = 'a relay leads to a target; write target = "127.0.0.1:6379"'
@@ -29,26 +33,36 @@ class RelayFactory(Factory):
     @ivar clock: the reactor, as something that tells the time.
     @ivar deadlines: the relays that must get on by a time.
     @ivar way: the way to the target.
+    @ivar origin: the same for one that is spoken to with TLS.
     """
 
     noisy = False
     settings = RelaySettings()
     target: Target | None = None
+    origin: Origin | None = None
 
     clock: IReactorTime
     deadlines: Deadlines[Relay]
     way: Way
 
-    def configure(self, target: str, settings: RelaySettings) -> None:
+    def configure(
+        self, target: str, settings: RelaySettings, store: AuthorityStore, directory: Path
+    ) -> None:
         """
         Say where it leads to.
 
+        @param store: has the authority that targets with TLS may be trusted by.
+        @param directory: that of the configuration.
         @raise ValueError: the target is none.
+        @raise SettingsError: it cannot be spoken to with TLS in that way.
         """
         if not target:
             raise ValueError(_NO_TARGET)
         self.target = parseTarget(target)
         self.settings = settings
+        if target.startswith("tls:"):
+            tls = settings.tls or TargetTLSSettings()
+            self.origin = parseTLSTarget(target, tls, store, directory)
 
     def servedBy(self, surroundings: Surroundings) -> None:
         """See L{IServedFactory}."""
@@ -59,7 +73,8 @@ class RelayFactory(Factory):
         self._lines = OncePerSecond(self.clock)
         self._lingering: set[Relay] = set()
         self.deadlines = Deadlines(self.clock, self.settings.connect_timeout, Relay.overdue)
-        self.way = Way(surroundings.reactor, self.target, self.settings.connect_timeout)
+        seconds = self.settings.connect_timeout
+        self.way = Way(surroundings.reactor, self.target, seconds, self.origin)
 
     def buildProtocol(self, addr: Any) -> Relay:
         """A relay, which dials when it is connected."""

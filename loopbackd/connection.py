@@ -117,6 +117,12 @@ class Connection:
         return where
 
     @property
+    def age(self) -> float:
+        """For how many seconds it has been open, or was."""
+        until = self._table.seconds() if self.closed is None else self.closed
+        return max(0.0, until - self.opened)
+
+    @property
     def bytesReceived(self) -> int:
         """How many bytes came from the peer (upstream)."""
         return self._received if self._transport is None else self._transport.bytesReceived
@@ -254,7 +260,7 @@ class Connections:
         seconds: Callable[[], float],
     ) -> None:
         self.identify = identify
-        self._seconds = seconds
+        self.seconds = seconds
         self._open: dict[int, Connection] = {}
         self._nextId = 1
         self._totals: dict[str, Totals] = {}
@@ -293,7 +299,7 @@ class Connections:
 
     def add(self, service: str, remote: IAddress) -> Connection:
         """Enter a connection that was let in."""
-        connection = Connection(self, self._nextId, service, remote, self._seconds())
+        connection = Connection(self, self._nextId, service, remote, self.seconds())
         self._nextId += 1
         self._open[connection.id] = connection
         totals = self.totals(service)
@@ -306,7 +312,7 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """Take out a connection that ended (called by L{Connection.ended})."""
         del self._open[connection.id]
-        connection.closed = self._seconds()
+        connection.closed = self.seconds()
         totals = self.totals(connection.service)
         totals.open -= 1
         totals.bytesReceived += connection.bytesReceived

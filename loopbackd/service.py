@@ -23,6 +23,7 @@ from loopbackd.faults.toxics import Toxics
 from loopbackd.gate import Room
 from loopbackd.listener import CannotListen
 from loopbackd.live import LiveService
+from loopbackd.net.alarms import Alarms
 from loopbackd.net.batch import batchIfPossible
 from loopbackd.net.reactor import PlainReactor
 from loopbackd.peer.identity import PeerIdentity, identify
@@ -53,6 +54,7 @@ class Loopback(Service):
     @ivar connections: the live table.
     @ivar settings: what the configuration says.
     @ivar core: the reactor that services are built on.
+    @ivar alarms: the clock of the toxics.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Loopback(Service):
         self.core, self._missing = (
             (PlainReactor(reactor), None) if plain else batchIfPossible(reactor)
         )
+        self.alarms = Alarms(self.core)
         self.diag = SocketDiag()
         self.connections = Connections(self.identify, reactor.seconds)
         self.room = Room(self.connections)
@@ -292,7 +295,7 @@ class Loopback(Service):
             toxics = running.toxics
         else:
             asked = prepared.settings.toxic
-            toxics = Toxics(prepared.settings.name, self.connections, self.core, asked)
+            toxics = Toxics(prepared.settings.name, self.connections, self.alarms, asked)
         live = LiveService(prepared, self.connections, self.room, self.core, toxics)
         if running is not None and running.prepared.place == prepared.place:
             live.bound = running.bound
@@ -333,6 +336,7 @@ class Loopback(Service):
             service.retire()
         self._live = {}
         self.diag.close()
+        self.alarms.close()
         self.core.close()
 
     async def _untilEmpty(self, seconds: float) -> None:

@@ -35,6 +35,7 @@ READING_ORDER = [
     "loopbackd.net.port",
     "loopbackd.net.reactor",
     "loopbackd.net.batch",
+    "loopbackd.net.alarms",
     "loopbackd.peer",
     "loopbackd.peer.process",
     "loopbackd.peer.unixtable",

@@ -50,11 +50,12 @@ class Toxic:
     @ivar since: when it was put on.
     """
 
-    def __init__(self, settings: ToxicSettings, kind: Kind, since: float) -> None:
+    def __init__(self, settings: ToxicSettings, kind: Kind, clock: Any) -> None:
         self.settings = settings
         self.kind = kind
         self.seed = SystemRandom().getrandbits(32) if settings.seed is None else settings.seed
-        self.since = since
+        self.since = clock.seconds()
+        self._clock = clock
         self._shared = kind.share()
         self._matcher = None if settings.match is None else Matcher(settings.match)
         self._cases: dict[Connection, _Case] = {}
@@ -118,7 +119,9 @@ class Toxic:
         return case.opening[0]
 
     def _context(self, connection: Connection, case: _Case) -> Context:
-        return Context(case.chance, self.since, case.number, self._shared, connection.opened)
+        # Its own time of opening is that of the clock on the wall.
+        opened = self._clock.seconds() - connection.age
+        return Context(case.chance, self.since, case.number, self._shared, opened)
 
     def cases(self) -> Iterator[tuple[Connection, _Case]]:
         """The live connections it has met."""
@@ -185,7 +188,7 @@ class Toxics:
         settings = named(settings)
         if settings.name in self._toxics:
             raise NameTaken(f"there is a toxic {settings.name!r} already")
-        toxic = Toxic(settings, kind, self._clock.seconds())
+        toxic = Toxic(settings, kind, self._clock)
         self._toxics[toxic.name] = toxic
         for connection in self._live():
             toxic.meet(connection)

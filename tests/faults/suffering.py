@@ -127,6 +127,7 @@ async def serving(
     loopback.startService()
     try:
         yield loopback
+        await until(lambda: not loopback.alarms.getDelayedCalls())
     finally:
         await loopback.stopService()
 

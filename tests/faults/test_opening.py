@@ -36,7 +36,7 @@ async def timed(*toxics: Any, **others: Any) -> AsyncIterator[tuple[Loopback, Cl
         clock.advance(reactor.seconds())
         live = loopback.live("main").toxics
         live._clock = clock
-        loopback.connections._seconds = clock.seconds
+        loopback.connections.seconds = clock.seconds
         for one in toxics:
             live.add(one)
         yield loopback, clock

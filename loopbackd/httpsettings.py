@@ -216,6 +216,7 @@ class HTTPSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     @ivar max_line: bytes of a request line.
     @ivar max_fields: header lines of a request.
     @ivar max_body: bytes of a body that is taken whole; what is streamed has no such bound.
+    @ivar max_bodies: bytes of all such bodies that are in memory at one time; one more gets a 503.
     @ivar head_timeout: seconds for a head, from its first byte.
     @ivar body_timeout: seconds for a body; C{min_rate} bytes buy another one.
     @ivar send_timeout: the same for a client that takes its answer.
@@ -236,6 +237,7 @@ class HTTPSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_line: Annotated[int, msgspec.Meta(ge=64, le=1 << 24)] = 16384
     max_fields: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 256
     max_body: Size = 16 << 20
+    max_bodies: Size = 256 << 20
     head_timeout: Moment = 10.0
     body_timeout: Moment = 20.0
     send_timeout: Moment = 20.0

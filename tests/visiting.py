@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +132,13 @@ class Visit:
         self.transport = MemoryTransport()
         self.http = self.factory.buildProtocol(CLIENT)
         self.http.makeConnection(self.transport)  # type: ignore[arg-type]
+
+    def another(self) -> Visit:
+        """Another connection to the same site, at the same time."""
+        visit: Visit = copy(self)
+        del visit.http
+        visit.connect()
+        return visit
 
     def say(self, data: bytes, size: int = 1 << 30) -> None:
         """Send this, in pieces of that size."""

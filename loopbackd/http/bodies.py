@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -13,19 +13,55 @@ from loopbackd.http.parsing import RequestParser
 from loopbackd.http.routes import Found
 
 
+class Bodies:
+    """
+    All bodies of a service that are in memory.
+
+    @param most: how many bytes they may have together.
+    @ivar used: how many they have.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.used = 0
+
+    def take(self, size: int) -> None:
+        """
+        Count so many more.
+
+        @raise HTTPError: 503; there is no room for them, and they are not counted.
+        """
+        if self.used + size > self._most:
+            raise HTTPError(
+                503,
+                f"all bodies together may have {self._most} bytes here (max_bodies), and others"
+                " have them now",
+                [("Retry-After", "1")],
+            )
+        self.used += size
+
+    def giveBack(self, size: int) -> None:
+        """So many of them are gone."""
+        self.used -= size
+
+
 class Whole:
     """
     Collects a body.
 
     @param limit: how many bytes it may have.
+    @param keeps: told how many bytes more are in memory; can raise an L{HTTPError}.
     @param isExact: what frames it is kept, too, and counts.
     @ivar found: who is called with it.
     """
 
-    __slots__ = ("_first", "_limit", "_raw", "_rest", "_size", "found")
+    __slots__ = ("_first", "_keeps", "_limit", "_raw", "_rest", "_size", "found")
 
-    def __init__(self, found: Found, limit: int, isExact: bool = False) -> None:
+    def __init__(
+        self, found: Found, limit: int, keeps: Callable[[int], None], isExact: bool = False
+    ) -> None:
         self.found = found
+        self._keeps = keeps
         self._raw = bytearray() if isExact else None
         self._limit = limit
         self._first = b""
@@ -37,16 +73,18 @@ class Whole:
         Take what has come.
 
         @return: whether that is all, and stands in C{request.body} now.
-        @raise HTTPError: it is too long (413), or no body.
+        @raise HTTPError: it is too long (413), there is no room for it (503), or it is no body.
         """
         if request.head.length is not None and request.head.length > self._limit:
             raise self._tooLong()
-        parser.raw = self._raw
+        parser.raw = raw = self._raw
+        known = 0 if raw is None else len(raw)
         try:
             while piece := parser.body():
                 self._size += len(piece)
                 if self._size > self._limit:
                     raise self._tooLong()
+                self._keeps(len(piece))
                 # A list of pieces could take sixty times what is in them.
                 if self._first:
                     self._rest += piece
@@ -54,8 +92,10 @@ class Whole:
                     self._first = piece
         finally:
             parser.raw = None
-        if self._raw and len(self._raw) > self._limit:
-            raise self._tooLong()
+        if raw:
+            if len(raw) > self._limit:
+                raise self._tooLong()
+            self._keeps(len(raw) - known)
         if not parser.bodyDone:
             return False
         request.body = self._first + self._rest if self._rest else self._first

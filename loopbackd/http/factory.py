@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
+from loopbackd.http.bodies import Bodies
 from loopbackd.http.head import Limits
 from loopbackd.http.holding import Holding
 from loopbackd.http.patience import TICK, Patience
@@ -28,9 +29,11 @@ class Bounds:
     How much there may be.
 
     @ivar body: bytes of a body that a handler takes whole.
+    @ivar bodies: bytes of all of them that are in memory at one time.
     """
 
     body: int = 16 << 20
+    bodies: int = 256 << 20
 
 
 @implementer(IServedFactory)
@@ -66,6 +69,7 @@ class HTTPFactory(Factory):
         self.authority = surroundings.authority
         self.date = DateLine(clock.seconds)
         self.holding = Holding(clock)
+        self.bodies = Bodies(self.bounds.bodies)
         self.turns = Turns(clock)
         self.lines = OncePerSecond(clock)
         self.idle = Deadlines[HTTP](clock, self.patience.idle, HTTP.isIdle)

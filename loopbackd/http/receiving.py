@@ -52,6 +52,7 @@ class Receiving(Lifetime):
     _later: Any = None
     _isAdvancing = False
     _owesContinue = False
+    _kept = 0
     _isLost = False
     _parser: RequestParser
 
@@ -78,6 +79,20 @@ class Receiving(Lifetime):
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait; ends with the connection."""
         return deferLater(self.factory.clock, max(0.0, seconds), lambda: None)
+
+    def keeps(self, size: int) -> None:
+        """
+        Count so many bytes of a body, which somebody has in memory until the request is answered.
+
+        @raise HTTPError: 503; all connections together have no room for them.
+        """
+        self.factory.bodies.take(size)
+        self._kept += size
+
+    def _keepsNothing(self) -> None:
+        """What was counted is gone."""
+        kept, self._kept = self._kept, 0
+        self.factory.bodies.giveBack(kept)
 
     def interim(self, status: int, fields: FieldPairs) -> None:
         """Send an answer before the answer (RFC 9110 section 15.2); HTTP/1.0 has none."""
@@ -186,7 +201,7 @@ class Receiving(Lifetime):
             request.pieces = self._pieces
             self._call(request, found)
             return
-        self._whole = Whole(found, self.factory.bounds.body, takes is Takes.EXACT)
+        self._whole = Whole(found, self.factory.bounds.body, self.keeps, takes is Takes.EXACT)
         self._collect(self._whole)
 
     def _collect(self, whole: Whole) -> None:

@@ -169,6 +169,7 @@ class HTTP(Receiving):
         self.write(statusLine(101, None) + fieldLines(answer.fields) + b"\r\n")
         self._stopWaiting()
         self._hasEnded = True
+        self._keepsNothing()
         transport, rest = self.transport, self._parser.rest()
         transport.unregisterProducer()
         switchProtocol(transport, answer.protocol)
@@ -206,6 +207,9 @@ class HTTP(Receiving):
         self._current = self._work = None
         self._pieces = self._whole = None
         self._owesContinue = False
+        if self._kept and not self._isFull:
+            # Otherwise the answer is in memory still, which often is the body once more.
+            self._keepsNothing()
         if self._hasEnded:
             return
         if keep:
@@ -239,6 +243,7 @@ class HTTP(Receiving):
         self._hasEnded = True
         self._isEnding = True
         self._stopWaiting()
+        self._keepsNothing()
         self._drained.clear()
         if self._pieces is not None:
             self._pieces.end()
@@ -256,6 +261,8 @@ class HTTP(Receiving):
     def resumeProducing(self) -> None:
         """It has taken it."""
         self._isFull = False
+        if self._kept and self._current is None:
+            self._keepsNothing()
         if not self._isEnding:
             self._watchNoMore()
             waiting, self._drained = self._drained, []

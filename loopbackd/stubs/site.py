@@ -230,16 +230,18 @@ class StubSite:
     async def _readAll(self, request: Request) -> None:
         """Have all of the body, if not before."""
         pieces = request.pieces
-        if pieces is None or request.head.length == 0:
+        if pieces is None or isinstance(pieces, _Once) or request.head.length == 0:
             return
         most = self.stubs.resources.maxBody
         if request.head.length is not None and request.head.length > most:
             raise HTTPError(413, f"a body may have {most} bytes here")
-        parts, size = [], 0
+        parts, size, raw = [], 0, 0
         async for piece in pieces:
             size += len(piece)
             if max(size, len(request.note.raw)) > most:
                 raise HTTPError(413, f"a body may have {most} bytes here")
+            request.on.keeps(len(piece) + len(request.note.raw) - raw)
+            raw = len(request.note.raw)
             parts.append(piece)
         request.body = b"".join(parts)
         request.pieces = _Once(request.body)

@@ -23,6 +23,15 @@ def makeRoutes() -> Routes:
         trailers = [] if request.trailers is None else request.trailers.pairs
         return Response(200, request.body, fields=[(b"X-" + n, v) for n, v in trailers])
 
+    @routes.add("/slowEcho", methods=["POST"], takes=Takes.WHOLE)
+    async def slowEcho(request: Request) -> Response:
+        await request.on.sleep(1)
+        return Response(200, request.body)
+
+    @routes.add("/exact", methods=["POST"], takes=Takes.EXACT)
+    def exact(request: Request) -> Response:
+        return Response(200, request.rawBody)
+
     @routes.add("/count", methods=["POST"], takes=Takes.PIECES)
     async def count(request: Request) -> Response:
         assert request.pieces is not None

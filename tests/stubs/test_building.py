@@ -46,6 +46,7 @@ def test_everyKeyHasItsEffect() -> None:
         max_line=100,
         max_fields=3,
         max_body=5,
+        max_bodies=6,
         head_timeout=1,
         body_timeout=2,
         send_timeout=3,
@@ -53,7 +54,7 @@ def test_everyKeyHasItsEffect() -> None:
         idle_timeout=5,
     )
     assert limitsOf(asked) == Limits(head=1000, line=100, fields=3)
-    assert boundsOf(asked) == Bounds(body=5)
+    assert boundsOf(asked) == Bounds(body=5, bodies=6)
     assert patienceOf(asked) == Patience(head=1, body=2, sending=3, rate=4, idle=5)
     one = Stubbed("max_fields = 3\nidle_timeout = 2")
     assert one.ask("/get", fields=[("A", "1"), ("B", "2")]).status == 200
@@ -87,6 +88,12 @@ def test_everyKeyIsInTheExample(table: type[msgspec.Struct]) -> None:
         ("auto", "http = {}\nroutes = { http = 'echo' }", "remove [service.http]"),
         ("http", "http = { max_hed = 1 }", "http: unknown key 'max_hed'; did you mean 'max_head'?"),
         ("http", "http = { max_body = -1 }", "http: max_body = -1: expected a whole number >= 0"),
+        (
+            "http",
+            "http = { max_bodies = 1000 }",
+            "http: max_bodies = 1000: it is for all bodies together, and one may have"
+            " max_body = 16777216; make it larger, or that smaller",
+        ),
         ("http", "http = { stub = 3 }", "http: stub = 3: expected a list"),
         (
             "http",

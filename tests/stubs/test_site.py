@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from visiting import request
 
 from loopbackd.httpsettings import AnswerSettings, BodyWanted, Conditions, StubSettings
 from loopbackd.stubs.matching import Matcher
@@ -97,6 +98,26 @@ def test_theLogTellsOfOneASecond(logged: Callable[[str], Any]) -> None:
     one.send("/b")
     assert len(lines) == 2
     assert lines[1].endswith("(4 more like it since the last such line)")
+
+
+def test_bodiesTogether() -> None:
+    """What a stub looks at counts for the service, too, until it is answered."""
+    toml = (
+        "max_body = 100\nmax_bodies = 100\n[[stub]]\npath = '/x'\nbody = { contains = 'a' }\n"
+        "answer = { text = 'b', delay = 1.0 }\n"
+    )
+    one = Stubbed(toml)
+    one.send("/x", "POST", body=b"a" * 80)
+    assert one.factory.bodies.used == 80
+    other = one.visit.another()
+    other.say(request("/x", "POST", body=b"a" * 21))
+    (refused,) = other.answers("POST")
+    assert (refused.status, refused.get("Retry-After")) == (503, "1")
+    other.http.connectionLost()
+    assert one.factory.bodies.used == 80
+    one.visit.later(1)
+    assert [answered.text for answered in one.news()] == ["b"]
+    assert one.factory.bodies.used == 0
 
 
 def test_aSequenceIsTakenOnce() -> None:

@@ -70,8 +70,17 @@ def limitsOf(asked: HTTPSettings) -> Limits:
 
 
 def boundsOf(asked: HTTPSettings) -> Bounds:
-    """How much there may be of a body."""
-    return Bounds(body=asked.max_body)
+    """
+    How much there may be of a body, and of all together.
+
+    @raise ValueError: one body could have more than all.
+    """
+    if asked.max_bodies < asked.max_body:
+        raise ValueError(
+            f"max_bodies = {asked.max_bodies}: it is for all bodies together, and one may have"
+            f" max_body = {asked.max_body}; make it larger, or that smaller"
+        )
+    return Bounds(body=asked.max_body, bodies=asked.max_bodies)
 
 
 def patienceOf(asked: HTTPSettings) -> Patience:

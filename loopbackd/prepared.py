@@ -13,6 +13,7 @@ import msgspec
 from twisted.internet.interfaces import IProtocolFactory
 
 from loopbackd import logs
+from loopbackd.faults.profiles import expand
 from loopbackd.faults.toxics import check as checkToxics
 from loopbackd.net.endpoint import EndpointError, checkKind, parse
 from loopbackd.protocols.registry import SPEAK_ONLY, ProtocolError, isFile, makeFactory
@@ -82,7 +83,11 @@ def prepareOne(service: ServiceSettings, settings: Settings, directory: Path) ->
 
 
 class Prepared:
-    """A service that could listen: settings that were found good, and the factory they ask for."""
+    """
+    A service that could listen: settings that were found good, and the factory they ask for.
+
+    @ivar toxics: those of its profile, and then its own.
+    """
 
     def __init__(self, settings: ServiceSettings, directory: Path, store: AuthorityStore) -> None:
         self.settings = settings
@@ -93,7 +98,9 @@ class Prepared:
         except (EndpointError, ProtocolError) as error:
             raise SettingsError(f"service {settings.name!r}: {error}") from error
         try:
-            checkToxics(settings.toxic)
+            profile = expand(settings.profile) if settings.profile else ()
+            self.toxics = (*profile, *settings.toxic)
+            checkToxics(self.toxics)
         except ValueError as error:
             raise SettingsError(f"service {settings.name!r}: {error}") from error
         self.allowed = _allowedUids(settings)

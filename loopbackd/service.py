@@ -283,8 +283,8 @@ class Loopback(Service):
                 old.retire()
             if new is None:
                 old.toxics.clear()
-            elif new.prepared.settings.toxic != old.prepared.settings.toxic:
-                new.toxics.replace(new.prepared.settings.toxic)
+            else:
+                new.toxics.reload(old.prepared.toxics, new.prepared.toxics)
 
     def _liveFor(self, prepared: Prepared) -> LiveService:
         """The service as it runs already, or a new one."""
@@ -294,8 +294,8 @@ class Loopback(Service):
         if running is not None:
             toxics = running.toxics
         else:
-            asked = prepared.settings.toxic
-            toxics = Toxics(prepared.settings.name, self.connections, self.alarms, asked)
+            name = prepared.settings.name
+            toxics = Toxics(name, self.connections, self.alarms, prepared.toxics)
         live = LiveService(prepared, self.connections, self.room, self.core, toxics)
         if running is not None and running.prepared.place == prepared.place:
             live.bound = running.bound

@@ -103,7 +103,9 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @ivar target: for C{relay} alone: where it leads to, C{host:port} or a Twisted client endpoint
         string.
     @ivar relay: for C{relay} alone.
-    @ivar toxic: the faults its connections begin with.
+    @ivar profile: a network whose faults its connections begin with (see
+        L{loopbackd.faults.profiles}); empty for none.
+    @ivar toxic: the faults they begin with besides.
     @ivar twin: also claim the same port on C{[::1]} where the endpoint is on C{127.0.0.1}.
     @ivar allow_remote: permit an endpoint that other machines can reach.
     @ivar allow_uids: the uids or user names that may connect; empty for everybody.
@@ -126,6 +128,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     http: HTTPSettings | None = None
     target: str = ""
     relay: RelaySettings | None = None
+    profile: str = ""
     toxic: tuple[ToxicSettings, ...] = ()
     twin: bool = True
     allow_remote: bool = False

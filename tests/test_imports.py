@@ -68,6 +68,7 @@ READING_ORDER = [
     "loopbackd.faults.opening",
     "loopbackd.faults.matching",
     "loopbackd.faults.toxics",
+    "loopbackd.faults.profiles",
     "loopbackd.tls",
     "loopbackd.tls.hello",
     "loopbackd.tls.certificates",

@@ -209,11 +209,15 @@ class Toxics:
         """
         toxic = self._toxics[name]
         merged = {**toxic.settings.attributes, **(attributes or {})}
-        kind = makeKind(toxic.type, merged)
         asked = {**msgspec.structs.asdict(toxic.settings), "attributes": merged}
         if toxicity is not None:
             asked["toxicity"] = toxicity
-        toxic.settings = msgspec.convert(asked, ToxicSettings)
+        return self._turn(toxic, msgspec.convert(asked, ToxicSettings))
+
+    def _turn(self, toxic: Toxic, settings: ToxicSettings) -> Toxic:
+        """Have one be more or less of the same kind."""
+        kind = makeKind(settings.type, settings.attributes)
+        toxic.settings = settings
         if kind != toxic.kind:
             toxic.kind = kind
             for connection, case in toxic.cases():
@@ -237,12 +241,25 @@ class Toxics:
         self._review()
         self._say(toxic, "taken away")
 
-    def replace(self, asked: tuple[ToxicSettings, ...]) -> None:
+    def reload(self, before: tuple[ToxicSettings, ...], after: tuple[ToxicSettings, ...]) -> None:
         """
-        Have these instead, which were found good (see L{check}).
+        The configuration had those and has these now, which were found good (see L{check}).
+
+        What is the same in both is not touched, nor is what is in neither.
         """
-        self.clear()
-        for settings in asked:
+        old = {settings.name: settings for settings in map(named, before)}
+        new = {settings.name: settings for settings in map(named, after)}
+        for name in [name for name in old if name not in new and name in self._toxics]:
+            self.remove(name)
+        for name, settings in new.items():
+            if settings == old.get(name):
+                continue
+            running = self._toxics.get(name)
+            if running is not None and _isMoreOrLess(running.settings, settings):
+                self._turn(running, settings)
+                continue
+            if running is not None:
+                self.remove(name)
             self.add(settings)
 
     def clear(self) -> None:
@@ -356,6 +373,11 @@ class Toxics:
 def _isOpen(connection: Connection) -> bool:
     """Whether its stream can still be given toxics."""
     return connection.transport is not None and not connection.transport.disconnecting
+
+
+def _isMoreOrLess(one: ToxicSettings, other: ToxicSettings) -> bool:
+    """Whether two toxics differ in nothing but how much there is of them."""
+    return one == msgspec.structs.replace(other, attributes=one.attributes, toxicity=one.toxicity)
 
 
 def named(settings: ToxicSettings) -> ToxicSettings:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from between import Between, reactor, relayed
+from between import Between, reactor, relayed, until
 from realservers import RealServer
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import deferLater
@@ -28,6 +28,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "slow_close": {"delay": 30},
     "slicer": {"average_size": 100, "size_variation": 50, "delay": 10},
     "loss": {"rate": 0.001, "rto": 200},
+    "slow_open": {"delay": 20},
 }
 """Toxics that change only when something comes."""
 
@@ -36,11 +37,12 @@ DEADLY: dict[str, dict[str, Any]] = {
     "timeout": {"timeout": 100},
     "reset_peer": {"timeout": 50},
     "cut": {"after": 0, "per_connection": True},
+    "refuse": {},
 }
 """Toxics that end connections."""
 
-WRONG = {"corrupt", "duplicate"}
-"""Toxics that change what comes."""
+OTHERS = {"blackhole", "corrupt", "duplicate"}
+"""Toxics that have a test of their own."""
 
 
 def toxic(type: str, attributes: dict[str, Any], **others: Any) -> ToxicSettings:
@@ -120,9 +122,21 @@ async def test_flipped(redis: RealServer) -> None:
         assert await between.asks("redis-cli", "ping") == b"PONG\n"
 
 
+@pytest_twisted.ensureDeferred
+async def test_swallowed(redis: RealServer) -> None:
+    """A client in a black hole waits; without it, its question is answered after all."""
+    async with relayed(redis, toxic("blackhole", {})) as between:
+        asked = ensureDeferred(between.ask("redis-cli", "ping"))
+        await until(lambda: len(between.loopback.connections), lambda: "nobody has connected")
+        await deferLater(reactor, 0.3)
+        assert not asked.called
+        between.toxics.clear()
+        assert (await asked).out == b"PONG\n"
+
+
 def test_all_of_them() -> None:
     """No toxic is forgotten here."""
-    assert {*HARMLESS, *DEADLY, *WRONG} == {name for name, by in known() if by == "loopbackd"}
+    assert {*HARMLESS, *DEADLY, *OTHERS} == {name for name, by in known() if by == "loopbackd"}
 
 
 class Churn:

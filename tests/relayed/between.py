@@ -35,6 +35,14 @@ async def until(found: Callable[[], Any], what: Callable[[], object]) -> None:
         await deferLater(reactor, 0.01)
 
 
+def _isBetween(number: str) -> bool:
+    """Whether a descriptor is one that belongs to connections."""
+    try:
+        return os.readlink(f"/proc/self/fd/{number}").startswith(("socket:", "pipe:"))
+    except OSError:
+        return False
+
+
 class Between:
     """
     A relay in front of a server.
@@ -71,9 +79,10 @@ class Between:
         return ran.out
 
     def _held(self) -> tuple[int, int]:
-        """Descriptors and delayed calls."""
+        """Descriptors of what is between the two, and delayed calls."""
+        found = [number for number in os.listdir("/proc/self/fd") if _isBetween(number)]
         calls = [call for call in reactor.getDelayedCalls() if call.active()]
-        return len(os.listdir("/proc/self/fd")), len(calls)
+        return len(found), len(calls)
 
     async def isBare(self) -> None:
         """Wait until nothing is left of the clients that were there."""

@@ -62,6 +62,10 @@ class Answered:
         assert len(values) <= 1, f"{name} is there {len(values)} times"
         return values[0] if values else None
 
+    def all(self, name: str) -> list[str]:
+        """All values of a field."""
+        return [value for key, value in self.fields if key.lower() == name.lower()]
+
     @property
     def json(self) -> Any:
         """The body, which must be JSON."""

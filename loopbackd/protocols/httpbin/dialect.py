@@ -298,6 +298,9 @@ def finish(request: Request, answer: Response) -> None:
     allowed = request.fields.get("origin") or "*"
     answer.fields.append(("Access-Control-Allow-Origin", allowed))
     answer.fields.append(("Access-Control-Allow-Credentials", "true"))
+    # Also where no page asked: a cache must not give this answer to one that does (Fetch standard,
+    # "CORS protocol and HTTP caches").  A line of its own, for some answers vary by more.
+    answer.fields.append(("Vary", "Origin"))
 
 
 def options(request: Request, allowed: str) -> Response:

@@ -107,7 +107,7 @@ BETTER = {
 }
 
 # What is added because RFC 9110 wants it, or because a page that a client wrote may run no scripts.
-ADDED = {("vary", "Accept"), ("content-security-policy", "sandbox")}
+ADDED = {("vary", "Accept"), ("vary", "Origin"), ("content-security-policy", "sandbox")}
 
 # What is ours: the words of errors and of redirects' pages.
 OWN_WORDS = re.compile(rb"<title>(?:Redirecting|Elsewhere|4\d\d )|\Anumber of bytes")

@@ -130,6 +130,8 @@ def test_everyAnswerIsForEverybody() -> None:
         answer = ask(makeSite(), target, "GET", [("Origin", "http://a.test")])
         assert answer.get("Access-Control-Allow-Origin") == "http://a.test"
         assert answer.get("Access-Control-Allow-Credentials") == "true"
+        assert answer.get("Vary") == "Origin"
+    assert ask(makeSite(), "/get").get("Vary") == "Origin"
     assert ask(makeSite(), "/get").get("Access-Control-Allow-Origin") == "*"
 
 

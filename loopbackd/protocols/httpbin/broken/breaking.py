@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from html import escape
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
@@ -26,6 +27,8 @@ else:
 Amount = Annotated[int, Meta(ge=0)]
 Time = Annotated[float, Meta(ge=0)]
 
+_PARAMETERS: Final = ("bytes", "seconds", "count", "seed")
+_LONGEST_NAME: Final = 60
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
 
@@ -53,12 +56,23 @@ def broken(
 
     C{HEAD} is answered as C{GET} is, body included.
     """
+    for name, _ in request.query:
+        if name not in _PARAMETERS:
+            raise HTTPError(400, unknown(BREAKAGES[how], name))
     asked = {"bytes": bytes, "seconds": seconds, "count": count, "seed": seed}
     given = {name: value for name, value in asked.items() if value is not None}
     try:
         return byHand(how, request, given)
     except ValueError as error:
         raise HTTPError(400, str(error)) from None
+
+
+def unknown(breakage: Breakage, name: str) -> str:
+    """What to write instead of a parameter that there is not."""
+    near = get_close_matches(name[:_LONGEST_NAME], breakage.takes, 1)
+    taken = " and ".join(breakage.takes) or "nothing"
+    remedy = f"did you mean {near[0]}?" if near else f"it takes {taken}"
+    return f"{breakage.name} does not take {name[:_LONGEST_NAME]!r}; {remedy}"
 
 
 def described(one: Breakage) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_page() -> None:
     """Browsers get a page, with a link to each."""
     answer = ask(makeSite(), "/broken", fields=[("Accept", "text/html,*/*;q=0.1")])
     assert answer.get("content-type") == "text/html; charset=utf-8"
-    assert answer.get("vary") == "Accept"
+    assert answer.all("vary") == ["Accept", "Origin"]
     assert re.findall(r"<a href=/broken/([^>]+)>", answer.text) == list(BREAKAGES)
     assert withoutMarks(BREAKAGES["two-lengths"].does) in unescape(answer.text)
 
@@ -69,3 +69,20 @@ def test_document() -> None:
     """docs/broken-http.md is what .ci/broken.py prints."""
     page = runpy.run_path(str(ROOT / ".ci" / "broken.py"))["page"]()
     assert (ROOT / "docs" / "broken-http.md").read_text() == page
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("/broken/reset-after?byte=100", "reset-after does not take 'byte'; did you mean bytes?"),
+        ("/broken/reset-after?bytes=1&xyz=1", "does not take 'xyz'; it takes bytes"),
+        ("/broken/empty-reply?bites=1", "empty-reply does not take 'bites'; it takes nothing"),
+        ("/broken/any?sed=1", "any does not take 'sed'; did you mean seed?"),
+        (f"/broken/any?{'x' * 1000}=1", f"'{'x' * 60}'; it takes seed"),
+    ],
+)
+def test_whatItDoesNotTake(target: str, said: str) -> None:
+    """A parameter that is misspelt is not passed over: what was meant is named."""
+    answer = ask(makeSite(), target)
+    assert answer.status == 400
+    assert said in answer.text.replace("&#x27;", "'")

@@ -103,7 +103,7 @@ def test_byAccept(accept: str | None, type: str) -> None:
     """The client says in which form it wants it; browsers do not guess at what it is."""
     answer = ask(SITE, "/raw", fields=[] if accept is None else [("Accept", accept)])
     assert answer.get("content-type") == type
-    assert answer.get("vary") == "Accept"
+    assert answer.all("vary") == ["Accept", "Origin"]
     assert answer.get("x-content-type-options") == "nosniff"
 
 

@@ -12,7 +12,10 @@ from starting import BUILD, HERE, Server
 
 BIN = Path(sys.executable).parent
 TWISTD = str(BIN / "twistd")
-TWISTD_LOOPBACKD = [TWISTD, "-n", "--pidfile=", "--logger=loopbackd.logs.observer", "loopbackd"]
+TWISTD_LOOPBACKD = [
+    *(TWISTD, "-n", "--pidfile=", "--logger=loopbackd.logs.observer"),
+    *("loopbackd", "--control", "off"),
+]
 
 
 def peer(script: str, *options: str) -> Callable[[int, str], list[str]]:

@@ -7,8 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from twisted.python import usage
 
+from loopbackd.control.listening import checkEndpoint
+from loopbackd.controlsettings import DEFAULT_CONTROL
 from loopbackd.net.endpoint import EndpointError, checkKind, parse
 from loopbackd.prepared import Prepared, load, prepare
 from loopbackd.protocols.relay.target import parseTarget
@@ -37,6 +40,13 @@ class Options(usage.Options):
             None,
             "Protocol of the service, as loopbackd protocols lists them;"
             " yours as package.module:Name or path/file.py:Name. [default: auto]",
+        ],
+        [
+            "control",
+            None,
+            None,
+            "Endpoint of the control API, or off; can stand beside --config."
+            f" [default: {DEFAULT_CONTROL}]",
         ],
         ["drain", None, None, "Seconds connections get to finish at SIGTERM. [default: 5]"],
     ]
@@ -109,9 +119,15 @@ class Options(usage.Options):
         @raise SettingsError: something is wrong with them.
         """
         if self["config"] is not None:
-            return load(self._configuration())
-        settings = self._asked()
-        return settings, prepare(settings, self._directory)
+            settings, prepared = load(self._configuration())
+        else:
+            settings = self._asked()
+            prepared = prepare(settings, self._directory)
+        if self["control"] is not None:
+            control = msgspec.structs.replace(settings.control, endpoint=self["control"])
+            settings = msgspec.structs.replace(settings, control=control)
+        checkEndpoint(settings.control)
+        return settings, prepared
 
     @property
     def directory(self) -> Path:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from loopbackd.controlsettings import ControlSettings
 from loopbackd.explaining import explain
 from loopbackd.faultsettings import MatchSettings, ToxicSettings
 from loopbackd.httpsettings import (
@@ -172,6 +173,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @ivar max_connections: how many may be open at once over all services; 0 for half of the file
         descriptors the system allows us.
     @ivar max_connections_per_uid: how many of them may be one user's; 0 for half of them.
+    @ivar control: the API that changes all this while the daemon runs.
     """
 
     service: tuple[ServiceSettings, ...] = (ServiceSettings(),)
@@ -180,6 +182,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_connections_per_uid: Count = 0
     log: LogSettings | None = None
     authority: AuthoritySettings = AuthoritySettings()
+    control: ControlSettings = ControlSettings()
 
 
 def read(path: Path) -> Settings:
@@ -309,6 +312,7 @@ _TABLES = {
     "tls": TLSSettings,
     "log": LogSettings,
     "authority": AuthoritySettings,
+    "control": ControlSettings,
     "http": HTTPSettings,
     "relay": RelaySettings,
     "toxic": ToxicSettings,

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from loopbackd import logs, systemd
+from loopbackd.control.listening import Control
 from loopbackd.options import Options
 from loopbackd.service import Loopback
 from loopbackd.settings import SettingsError
@@ -58,6 +60,7 @@ class Daemon(MultiService):
             options.settings, options.prepared, reactor, plain, options.directory
         )
         self.loopback.setServiceParent(self)
+        self.control = Control(self.loopback)
         self._notifier = systemd.Notifier.fromEnvironment(environ)
         try:
             interval = systemd.watchdogInterval(environ, os.getpid())
@@ -74,6 +77,7 @@ class Daemon(MultiService):
         self._configureLogs()
         try:
             super().privilegedStartService()
+            self.control.become(self.control.prepare(self.loopback.settings.control))
         except SettingsError as error:
             raise self._refusal(error) from None
 
@@ -81,6 +85,7 @@ class Daemon(MultiService):
         """Listen if that is still to do, and tell systemd."""
         try:
             super().startService()
+            self.control.become(self.control.prepare(self.loopback.settings.control))
         except SettingsError as error:
             raise self._refusal(error) from None
         self._reactor.callWhenRunning(self._ready)
@@ -140,7 +145,14 @@ class Daemon(MultiService):
         if self._notifier is not None:
             self._notifier.reloading()
         try:
-            self.loopback.change(*self._options.read())
+            settings, prepared = self._options.read()
+            ready = self.control.prepare(settings.control)
+            try:
+                self.loopback.change(settings, prepared)
+            except Exception:
+                ready.forgo()
+                raise
+            self.control.become(ready)
         except SettingsError as error:
             _log.error("Nothing was changed: {error}", error=error)
         except Exception:
@@ -161,7 +173,9 @@ class Daemon(MultiService):
             self._notifier.stopping()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._onSignal(number, self.loopback.hurry, afterwards=False)
-        return super().stopService()
+        # The API goes first: the reactor that it is built on ends with the services.
+        closing = Deferred.fromCoroutine(self.control.close())
+        return closing.addCallback(lambda _: super(Daemon, self).stopService())
 
 
 def makeService(options: Options) -> Daemon:

@@ -24,6 +24,8 @@ PATIENCE = 30.0
 HERE = "tcp:0:interface=127.0.0.1"
 """A free port."""
 
+_RUNNERS = ("twist", "twistd")
+
 LOGGED = ("-n", "--pidfile=", "--logger=loopbackd.logs.observer")
 """The options of twistd for a daemon that says on standard output what it does."""
 
@@ -139,6 +141,10 @@ def launch(
         for name, value in os.environ.items()
         if not name.startswith(("LISTEN_", "NOTIFY_", "WATCHDOG_", "LOOPBACKD_LOG"))
     }
+    isDaemon = "loopbackd" in words and any(Path(word).name in _RUNNERS for word in words)
+    if isDaemon and "--control" not in words:
+        # Several daemons run at once, and their APIs have one port.
+        words = [*words, "--control", "off"]
     number = len(list(directory.glob("out-*")))
     out, err = (directory / f"{kind}-{number}" for kind in ("out", "err"))
     with out.open("wb") as stdout, err.open("wb") as stderr:

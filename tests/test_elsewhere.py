@@ -51,6 +51,8 @@ def test_it_serves_all_the_same_and_says_what_is_missing(
             "loopbackd",
             "--config",
             str(config),
+            "--control",
+            "off",
         ],
         environ={"LOOPBACKD_PLAIN_REACTOR": ""},
     )

@@ -77,6 +77,7 @@ class Endpoint:
     @ivar consumes: the media types of bodies it understands.
     @ivar reads: header fields of the request that change the answer, and how.
     @ivar returns: the type of the JSON in its usual answer, where that is worth saying.
+    @ivar accepts: the type of the JSON in the request's body, where that is worth saying.
     @ivar unruly: why a program that checks answers should keep away: they are broken on purpose,
         or without end. Empty where it need not.
     @ivar anyCase: names of the query are understood in upper case, too.
@@ -100,6 +101,7 @@ class Endpoint:
     unruly: str = ""
     anyCase: bool = False
     slow: bool = False
+    accepts: Any = None
 
     @property
     def summary(self) -> str:

@@ -61,11 +61,12 @@ def refuseForeignPages(request: Request) -> None:
         raise HTTPError(403, f"this is not for pages of {origin[:100]}")
 
 
-def guard(request: Request) -> None:
+def guard(request: Request, what: str = "the journal") -> None:
     """
     Let in who comes from this machine, calls us by a name of this machine, and is no page of
     another site.
 
+    @param what: is asked for, for the message.
     @raise HTTPError: 403; and why.
     """
     try:
@@ -73,12 +74,12 @@ def guard(request: Request) -> None:
     except ValueError:
         isHere = False
     if not isHere:
-        raise HTTPError(403, "the journal is for programs on this machine")
+        raise HTTPError(403, f"{what} is for programs on this machine")
     if not isLoopback(splitHost(request.host)[0]):
-        raise HTTPError(403, "the journal is at a name of this machine: localhost or 127.0.0.1")
+        raise HTTPError(403, f"{what} is at a name of this machine: localhost or 127.0.0.1")
     origin = request.fields.get("origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}":
-        raise HTTPError(403, f"the journal is not for pages of {origin[:100]}")
+        raise HTTPError(403, f"{what} is not for pages of {origin[:100]}")
     site = request.fields.get("sec-fetch-site")
     if site is not None and site not in _OWN_SITES:
-        raise HTTPError(403, "the journal is not for pages of other sites")
+        raise HTTPError(403, f"{what} is not for pages of other sites")

@@ -123,6 +123,7 @@ class _Written:
         self.schemas = _Schemas(
             [one.type for each in endpoints for one in each.variables + each.options]
             + [each.returns for each in endpoints if each.returns is not None]
+            + [each.accepts for each in endpoints if each.accepts is not None]
         )
         self.paths: dict[str, dict[str, Any]] = {}
         self.tags: list[str] = []
@@ -176,7 +177,7 @@ class _Written:
         if parameters:
             operation["parameters"] = parameters
         if endpoint.takes is not Takes.NOTHING and method not in _WITHOUT_CONTENT:
-            content = {type: _body(type) for type in endpoint.consumes}
+            content = {type: self._accepted(type, endpoint) for type in endpoint.consumes}
             operation["requestBody"] = {"content": content}
         return operation
 
@@ -249,6 +250,11 @@ class _Written:
     def _content(self, type: str, endpoint: Endpoint) -> dict[str, Any]:
         if endpoint.returns is not None and _isJSON(type):
             return {"schema": self.schemas.of(endpoint.returns)}
+        return _body(type)
+
+    def _accepted(self, type: str, endpoint: Endpoint) -> dict[str, Any]:
+        if endpoint.accepts is not None and _isJSON(type):
+            return {"schema": self.schemas.of(endpoint.accepts)}
         return _body(type)
 
     def _refusal(self, prefix: str, routes: Routes, status: int, what: str) -> str:

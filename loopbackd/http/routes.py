@@ -123,6 +123,7 @@ class Routes:
         unruly: str = "",
         anyCase: bool = False,
         slow: bool = False,
+        accepts: Any = None,
     ) -> Callable[[Handler], Handler]:
         """Have the decorated function answer for a path; see L{Endpoint} for the parameters."""
 
@@ -147,6 +148,7 @@ class Routes:
                 unruly,
                 anyCase,
                 slow,
+                accepts,
             )
             self._enter(endpoint)
             return handler

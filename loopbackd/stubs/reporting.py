@@ -47,9 +47,7 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
         last: Annotated[int, msgspec.Meta(ge=1)] | None = None,
     ) -> Response:
         """What was asked, the oldest first."""
-        wanted = _matcher(Conditions(method=method or (), path=path))
-        found = await _search(request, journal, wanted, stub)
-        return _inTurns(request, written(found if last is None else found[-last:], format))
+        return await reported(request, journal, format, method, path, stub, last)
 
     @routes.add("/_loopbackd/requests", methods=["DELETE"], group="journal", usual=204)
     def forgotten(request: Request) -> Response:
@@ -60,17 +58,7 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
     @routes.add("/_loopbackd/requests/find", methods=["POST"], takes=Takes.WHOLE, group="journal")
     async def found(request: Request, *, format: Format = "json") -> Response:
         """What was asked and meets the conditions in the body, which are a stub's, in JSON."""
-        if len(request.body) > _LONGEST:
-            raise HTTPError(413, f"conditions may have {_LONGEST} bytes")
-        try:
-            conditions = msgspec.json.decode(request.body, type=Conditions)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise HTTPError(400, str(error).replace("`", "")) from None
-        if hasPatterns(conditions):
-            # Whoever may ask here is not who wrote the configuration.
-            raise HTTPError(400, "regular expressions could keep us busy without end; use contains")
-        chosen = await _search(request, journal, _matcher(conditions))
-        return _inTurns(request, written(chosen, format))
+        return await searched(request, journal, format)
 
     @routes.add("/_loopbackd/stubs", group="journal")
     def stubsListed(request: Request) -> Response:
@@ -88,6 +76,40 @@ def reportRoutes(stubs: Stubs, journal: Journal) -> Routes:
         return Response(204)
 
     return routes
+
+
+async def reported(
+    request: Request,
+    journal: Journal,
+    format: Format,
+    method: str | None,
+    path: str | None,
+    stub: str | None,
+    last: int | None,
+) -> Response:
+    """What was asked and is so, the oldest first."""
+    wanted = _matcher(Conditions(method=method or (), path=path))
+    found = await _search(request, journal, wanted, stub)
+    return _inTurns(request, written(found if last is None else found[-last:], format))
+
+
+async def searched(request: Request, journal: Journal, format: Format) -> Response:
+    """
+    What was asked and meets the conditions in the body.
+
+    @raise HTTPError: 400 or 413.
+    """
+    if len(request.body) > _LONGEST:
+        raise HTTPError(413, f"conditions may have {_LONGEST} bytes")
+    try:
+        conditions = msgspec.json.decode(request.body, type=Conditions)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise HTTPError(400, str(error).replace("`", "")) from None
+    if hasPatterns(conditions):
+        # Whoever may ask here is not who wrote the configuration.
+        raise HTTPError(400, "regular expressions could keep us busy without end; use contains")
+    chosen = await _search(request, journal, _matcher(conditions))
+    return _inTurns(request, written(chosen, format))
 
 
 async def _search(

@@ -1,0 +1,190 @@
+"""Our own routes for what services have: toxics and connections."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from loopbackd.connection import Connection
+from loopbackd.control import shapes
+from loopbackd.control.bodies import checkName
+from loopbackd.control.faults import asToxic, change, find, put, settingsOf
+from loopbackd.control.services import GROUP, JSON, NOT_FOUND, findService, readObject
+from loopbackd.control.toxiproxy import reply
+from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response
+from loopbackd.http.routes import Routes
+from loopbackd.live import LiveService
+from loopbackd.service import Loopback
+
+_TOXICS: Final = "toxics of services"
+
+
+def toxicRoutes(loopback: Loopback) -> Routes:
+    """The routes for the toxics of services."""
+    routes = Routes("toxics")
+    add = routes.add
+
+    @add("/services/{service}/toxics", group=_TOXICS, returns=shapes.Toxics, answers=NOT_FOUND)
+    def listed(request: Request, service: str) -> Response:
+        """The toxics of a service: the upstream ones as they were added, then the others."""
+        toxics = findService(loopback, service).toxics
+        return reply(shapes.Toxics(toxics=[asToxic(toxic) for toxic in toxics]))
+
+    @add(
+        "/services/{service}/toxics",
+        methods=["POST"],
+        takes=Takes.WHOLE,
+        group=_TOXICS,
+        usual=201,
+        consumes=[JSON],
+        accepts=shapes.ToxicAsked,
+        returns=shapes.Toxic,
+        answers={**NOT_FOUND, 409: "There is a toxic of that name."},
+    )
+    def added(request: Request, service: str) -> Response:
+        """Put a toxic on a service, on its live connections too; C{/toxics} has the kinds."""
+        toxics = findService(loopback, service).toxics
+        settings = settingsOf(readObject(request.body))
+        checkName(settings.name)
+        return reply(asToxic(put(toxics, settings)), 201)
+
+    @add(
+        "/services/{service}/toxics",
+        methods=["DELETE"],
+        group=_TOXICS,
+        usual=204,
+        answers=NOT_FOUND,
+    )
+    def cleared(request: Request, service: str) -> Response:
+        """Take all toxics of a service away."""
+        findService(loopback, service).toxics.clear()
+        return Response(204)
+
+    @add(
+        "/services/{service}/toxics/{toxic}",
+        group=_TOXICS,
+        returns=shapes.Toxic,
+        answers=NOT_FOUND,
+    )
+    def shown(request: Request, service: str, toxic: str) -> Response:
+        """One toxic."""
+        return reply(asToxic(find(findService(loopback, service).toxics, toxic)))
+
+    @add(
+        "/services/{service}/toxics/{toxic}",
+        methods=["PATCH"],
+        takes=Takes.WHOLE,
+        group=_TOXICS,
+        consumes=[JSON],
+        accepts=shapes.ToxicChange,
+        returns=shapes.Toxic,
+        answers=NOT_FOUND,
+    )
+    def changed(request: Request, service: str, toxic: str) -> Response:
+        """Change how much of a toxic there is; attributes that are left out stay."""
+        toxics = findService(loopback, service).toxics
+        find(toxics, toxic)
+        try:
+            wanted = msgspec.json.decode(request.body, type=shapes.ToxicChange)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise HTTPError(400, f"the body: {str(error).replace('`', '')}") from None
+        return reply(asToxic(change(toxics, toxic, wanted.attributes, wanted.toxicity)))
+
+    @add(
+        "/services/{service}/toxics/{toxic}",
+        methods=["DELETE"],
+        group=_TOXICS,
+        usual=204,
+        answers=NOT_FOUND,
+    )
+    def removed(request: Request, service: str, toxic: str) -> Response:
+        """Take a toxic away; what it holds goes on at once."""
+        toxics = findService(loopback, service).toxics
+        find(toxics, toxic)
+        toxics.remove(toxic)
+        return Response(204)
+
+    return routes
+
+
+def connectionRoutes(loopback: Loopback) -> Routes:
+    """The routes for the connections of services."""
+    routes = Routes("connections")
+
+    def of(service: str) -> list[Connection]:
+        live = findService(loopback, service)
+        return [one for one in loopback.connections if one.service == live.name]
+
+    @routes.add(
+        "/services/{service}/connections",
+        group=GROUP,
+        returns=shapes.Connections,
+        answers=NOT_FOUND,
+    )
+    def listed(request: Request, service: str) -> Response:
+        """The open connections of a service, the oldest first."""
+        live = findService(loopback, service)
+        found = [_asConnection(live, one) for one in of(service)]
+        return reply(shapes.Connections(connections=found))
+
+    @routes.add(
+        "/services/{service}/connections",
+        methods=["DELETE"],
+        group=GROUP,
+        usual=204,
+        answers=NOT_FOUND,
+    )
+    def closed(request: Request, service: str, *, reset: bool = False) -> Response:
+        """Close, or reset, all connections of a service."""
+        for connection in of(service):
+            _close(connection, reset)
+        return Response(204)
+
+    @routes.add(
+        "/services/{service}/connections/{id}",
+        methods=["DELETE"],
+        group=GROUP,
+        usual=204,
+        answers=NOT_FOUND,
+    )
+    def oneClosed(
+        request: Request,
+        service: str,
+        id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)],
+        *,
+        reset: bool = False,
+    ) -> Response:
+        """Close, or reset, one connection."""
+        for connection in of(service):
+            if connection.id == id:
+                _close(connection, reset)
+                return Response(204)
+        raise HTTPError(404, f"service {service[:200]!r} has no connection {id} now")
+
+    return routes
+
+
+def _close(connection: Connection, reset: bool) -> None:
+    if reset:
+        connection.abort()
+    else:
+        connection.cut()
+
+
+def _asConnection(live: LiveService, connection: Connection) -> shapes.Connection:
+    peer = connection.peer
+    return shapes.Connection(
+        id=connection.id,
+        remote=connection.shownRemote,
+        opened=connection.opened,
+        state=connection.state,
+        protocol=connection.protocol,
+        uid=None if peer is None else peer.uid,
+        pid=None if peer is None else peer.pid,
+        bytes_received=connection.bytesReceived,
+        bytes_sent=connection.bytesSent,
+        toxics=[toxic.name for toxic in live.toxics if toxic.hits(connection)],
+    )

@@ -1,0 +1,278 @@
+"""Our own routes for services, whatever they speak: C{/services}."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from twisted.internet.interfaces import IAddress
+
+from loopbackd.connection import Connection
+from loopbackd.control import shapes
+from loopbackd.control.bodies import checkName
+from loopbackd.control.faults import MOST_TOXICS, asToxic
+from loopbackd.control.proxies import Proxies
+from loopbackd.control.toxiproxy import reply
+from loopbackd.controlsettings import ControlSettings
+from loopbackd.http.endpoints import Takes
+from loopbackd.http.errors import HTTPError
+from loopbackd.http.messages import Request, Response
+from loopbackd.http.routes import Routes
+from loopbackd.listener import CannotListen
+from loopbackd.live import LiveService
+from loopbackd.net.endpoint import shown
+from loopbackd.protocols.registry import known
+from loopbackd.service import Loopback, ServiceExists
+from loopbackd.settings import ServiceSettings, SettingsError, convert
+
+GROUP: Final = "services"
+JSON: Final = "application/json"
+NOT_FOUND: Final = {404: "There is no such service, or not what is asked for."}
+_TAKEN: Final = {
+    409: "The name, or the address, is taken.",
+    503: "There are as many services as may be.",
+}
+
+
+def findService(loopback: Loopback, name: str) -> LiveService:
+    """
+    The service of that name.
+
+    @raise HTTPError: 404.
+    """
+    try:
+        return loopback.live(name)
+    except KeyError:
+        raise HTTPError(404, f"there is no service {name[:200]!r}") from None
+
+
+def readObject(body: bytes) -> dict[str, Any]:
+    """
+    The object that a body is.
+
+    @raise HTTPError: 400; it is none.
+    """
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise HTTPError(400, f"the body: {str(error).replace('`', '')}") from None
+
+
+def asService(
+    loopback: Loopback, live: LiveService, addresses: Mapping[str, list[IAddress]]
+) -> shapes.Service:
+    """
+    A service in our words.
+
+    @param addresses: what all services listen on.
+    """
+    settings = live.prepared.settings
+    totals = loopback.connections.totals(live.name)
+    current = list(_open(loopback, live.name)) if totals.open else []
+    return shapes.Service(
+        name=live.name,
+        protocol=settings.protocol,
+        endpoint=settings.endpoint,
+        enabled=settings.enabled,
+        added=loopback.isAdded(live.name),
+        listening=[shown(address) for address in addresses.get(live.name, ())],
+        target=settings.target,
+        toxics=[asToxic(toxic) for toxic in live.toxics],
+        connections=shapes.Counts(
+            open=totals.open,
+            opened=totals.opened,
+            refused=totals.refused,
+            bytes_received=totals.bytesReceived + sum(one.bytesReceived for one in current),
+            bytes_sent=totals.bytesSent + sum(one.bytesSent for one in current),
+        ),
+        settings=asked(settings),
+    )
+
+
+def _open(loopback: Loopback, service: str) -> Iterator[Connection]:
+    for connection in loopback.connections:
+        if connection.service == service:
+            yield connection
+
+
+def asked(settings: msgspec.Struct) -> dict[str, Any]:
+    """What was asked, where it is not the default, in plain values."""
+    found = {}
+    for field in msgspec.structs.fields(type(settings)):
+        value = getattr(settings, field.name)
+        default = field.default
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+        if value is not msgspec.UNSET and (field.required or value != default):
+            found[field.encode_name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return asked(value)
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return msgspec.to_builtins(value)
+
+
+def serviceRoutes(
+    loopback: Loopback, proxies: Proxies, settings: Callable[[], ControlSettings]
+) -> Routes:
+    """The routes for the services of a daemon."""
+    routes = Routes("services")
+    add = routes.add
+
+    def done(what: Callable[[], LiveService], status: int = 200) -> Response:
+        try:
+            return reply(asService(loopback, what(), loopback.addresses), status)
+        except ServiceExists as error:
+            raise HTTPError(409, str(error)) from None
+        except CannotListen as error:
+            raise HTTPError(409, str(error)) from None
+        except SettingsError as error:
+            raise HTTPError(400, str(error)) from None
+
+    def read(given: dict[str, Any], name: str) -> ServiceSettings:
+        """The settings of a service, as if they stood in a configuration."""
+        # Names that are not for a file are checked elsewhere.
+        plain = {**given, "name": "it"}
+        try:
+            (found,) = convert({"service": [plain]}, "the body").service
+        except SettingsError as error:
+            why = str(error).replace("service 'it': ", "").replace("service it: ", "")
+            raise HTTPError(400, why) from None
+        if found.allow_remote and not settings().allow_remote:
+            raise HTTPError(
+                400,
+                "allow_remote = true: the operator has not allowed that; let allow_remote = true"
+                " stand in [control]",
+            )
+        names = {one.name for one in known()}
+        for protocol in _protocols(found):
+            if protocol not in names:
+                raise HTTPError(
+                    400,
+                    f"protocol = {protocol[:100]!r}: code is not loaded at the word of a client;"
+                    " write it into the configuration, or name one that is installed",
+                )
+        if len(found.toxic) > MOST_TOXICS:
+            raise HTTPError(400, f"toxic: {MOST_TOXICS} are the most")
+        return msgspec.structs.replace(found, name=name)
+
+    @add("/services", group=GROUP, returns=shapes.Services)
+    def listed(request: Request) -> Response:
+        """All services, those of the configuration first."""
+        addresses = loopback.addresses
+        found = [asService(loopback, live, addresses) for live in loopback.services()]
+        return reply(shapes.Services(services=found))
+
+    @add(
+        "/services",
+        methods=["POST"],
+        takes=Takes.WHOLE,
+        group=GROUP,
+        usual=201,
+        consumes=[JSON],
+        accepts=shapes.ServiceAsked,
+        returns=shapes.Service,
+        answers=_TAKEN,
+    )
+    def added(request: Request) -> Response:
+        """
+        Serve one more; the members are those of C{[[service]]} in a configuration.
+
+        It is there until it is removed, or the daemon ends.
+        """
+        given = readObject(request.body)
+        name = given.get("name")
+        if not isinstance(name, str) or not name:
+            raise HTTPError(400, "the body: name is missing; give the service one")
+        checkName(name)
+        wanted = read(given, name)
+        proxies.refuseTooMany()
+        return done(lambda: loopback.add(wanted), 201)
+
+    @add("/services/{service}", group=GROUP, returns=shapes.Service, answers=NOT_FOUND)
+    def one(request: Request, service: str) -> Response:
+        """One service."""
+        return reply(asService(loopback, findService(loopback, service), loopback.addresses))
+
+    @add(
+        "/services/{service}",
+        methods=["PATCH"],
+        takes=Takes.WHOLE,
+        group=GROUP,
+        consumes=[JSON],
+        accepts=dict[str, Any],
+        returns=shapes.Service,
+        answers={**NOT_FOUND, **_TAKEN},
+    )
+    async def changed(request: Request, service: str) -> Response:
+        """
+        Change the members of a service that the body has; C{null} is the default.
+
+        Its connections are closed unless nothing changes, its toxics stay unless C{toxic} is given.
+        """
+        before = findService(loopback, service).prepared.settings
+        given = readObject(request.body)
+        if given.get("name", service) != service:
+            raise HTTPError(400, "name: a service keeps its name; add another one")
+        merged = {**asked(before), **given}
+        wanted = read({k: v for k, v in merged.items() if v is not None}, service)
+        answer = done(lambda: loopback.replace(service, wanted))
+        await request.on.sleep(0)
+        return answer
+
+    @add("/services/{service}", methods=["DELETE"], group=GROUP, usual=204, answers=NOT_FOUND)
+    async def removed(request: Request, service: str, *, reset: bool = False) -> Response:
+        """
+        Be without a service; its connections are closed, or reset.
+
+        One of the configuration comes back when that is read again.
+        """
+        findService(loopback, service)
+        if reset:
+            _reset(loopback, service)
+        loopback.remove(service)
+        await request.on.sleep(0)
+        return Response(204)
+
+    def switching(path: str, wanted: bool | None, said: str) -> None:
+        async def switch(request: Request, service: str, *, reset: bool = False) -> Response:
+            settings = findService(loopback, service).prepared.settings
+            enabled = not settings.enabled if wanted is None else wanted
+            if reset and not enabled:
+                _reset(loopback, service)
+            how = loopback.enable if enabled else loopback.disable
+            answer = done(lambda: how(service))
+            await request.on.sleep(0)
+            return answer
+
+        switch.__doc__ = said
+        add(
+            f"/services/{{service}}/{path}",
+            methods=["POST"],
+            group=GROUP,
+            returns=shapes.Service,
+            answers={**NOT_FOUND, 409: "The address is taken."},
+        )(switch)
+
+    switching("enable", True, "Have a service listen, where it did before.")
+    switching("disable", False, "Have a service not listen; its connections are closed, or reset.")
+    switching("toggle", None, "Enable a service that is disabled, and the reverse.")
+    return routes
+
+
+def _protocols(settings: ServiceSettings) -> list[str]:
+    """All protocols that a service names."""
+    found = [settings.protocol]
+    for route in msgspec.structs.astuple(settings.routes) if settings.routes else ():
+        found.append(route if isinstance(route, str) else route.protocol)
+    return [one for one in found if one not in ("terminate", "unwrap")]
+
+
+def _reset(loopback: Loopback, service: str) -> None:
+    for connection in _open(loopback, service):
+        connection.abort()

@@ -73,7 +73,7 @@ class TLSSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @ivar min_version: the oldest version: C{1.2} or C{1.3}.
     @ivar alpn: the application protocols it says it speaks, its favourite first; empty for saying
-        nothing about it.
+        nothing about it. A relay whose target has TLS too asks that instead, unless it is empty.
     @ivar client_ca: who signs the certificates that clients show: a PEM file, or C{own} for the
         local authority; empty for not asking clients for any.
     @ivar client_certificate: C{required}, or C{optional} to let clients in that show none.

@@ -25,8 +25,9 @@ class TargetTLSSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     @ivar server_name: the name that is asked for (SNI) and must be in the certificate; empty for
         the host of the target, C{client} for the one that the client asked for, where it did and
         its TLS ends here.
-    @ivar alpn: the application protocols to offer, the favourite first; C{client} for what was
-        agreed on with the client, where its TLS ends here; empty for offering none.
+    @ivar alpn: the application protocols to offer, the favourite first; empty for offering none;
+        C{client} for those that the client offers where its TLS ends here, which is then given the
+        one that the target has chosen.
     @ivar min_version: the oldest version: C{1.2} or C{1.3}.
     @ivar certificate: a PEM file with the certificate to show, and those between it and a root
         behind it, where the target asks for one; relative to the configuration.

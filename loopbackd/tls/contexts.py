@@ -130,7 +130,11 @@ class _Choice:
     def __init__(self, spoken: Sequence[str]) -> None:
         self._spoken = [one.encode("ascii") for one in spoken]
 
-    def __call__(self, connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    def __call__(self, connection: SSL.Connection, offered: list[bytes]) -> Any:
+        agreed = connection.get_app_data()
+        if agreed is not None:
+            # Somebody else has chosen already (see L{loopbackd.tls.ahead}).
+            return agreed or SSL.NO_OVERLAPPING_PROTOCOLS
         for one in self._spoken:
             if one in offered:
                 return one

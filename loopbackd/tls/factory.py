@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.settings import SettingsError
+from loopbackd.tls.ahead import IAsksAhead
 from loopbackd.tls.end import TLSEnd
 from loopbackd.tls.layer import TLSLayer
 from loopbackd.tls.terminator import Terminator
@@ -25,6 +26,7 @@ class TLSFactory(Factory):
 
     noisy = False
     _tls: TLSEnd
+    _ahead: Any = None
 
     def __init__(self, terminator: Terminator, wrappedFactory: IProtocolFactory) -> None:
         self.terminator = terminator
@@ -37,12 +39,14 @@ class TLSFactory(Factory):
         except SettingsError as error:
             raise ValueError(f"tls: {error}") from error
         self._tls = TLSEnd(self.terminator, surroundings.reactor)
+        if self.terminator.policy.alpn and IAsksAhead.providedBy(self.wrappedFactory):
+            self._ahead = self.wrappedFactory.ahead
         if IServedFactory.providedBy(self.wrappedFactory):
             self.wrappedFactory.servedBy(surroundings)
 
     def buildProtocol(self, addr: Any) -> Any:
         """A layer; the protocol inside comes when the handshake is done."""
-        return TLSLayer(self._tls, self.wrappedFactory.buildProtocol)
+        return TLSLayer(self._tls, self.wrappedFactory.buildProtocol, self._ahead)
 
     def doStart(self) -> None:
         """The service starts: so does the other factory."""

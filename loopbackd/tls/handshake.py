@@ -42,18 +42,22 @@ class Handshake:
     One handshake.
 
     @param host: the address that the client reached.
+    @param waits: a client that offers application protocols is not answered before L{agree}.
+    @ivar isWaiting: it is time for L{agree}.
     @ivar hello: what the client asked for, as far as it was heard.
     @ivar tls: OpenSSL's end of the connection; L{None} until the whole ClientHello has come.
     @ivar isDone: the keys are agreed on; more that the client said is with OpenSSL.
     """
 
-    def __init__(self, terminator: Terminator, host: IAddress) -> None:
+    def __init__(self, terminator: Terminator, host: IAddress, waits: bool = False) -> None:
         self._terminator = terminator
         self._host = host
         self._head = bytearray()
         self.hello = ClientHello()
         self.tls: SSL.Connection | None = None
         self.isDone = False
+        self.isWaiting = False
+        self._waits = waits
 
     def feed(self, data: bytes) -> bytes:
         """
@@ -64,6 +68,8 @@ class Handshake:
         """
         if self.tls is None:
             self._head += data
+            if self.isWaiting:
+                return b""
             try:
                 hello = readHello(self._head)
             except HelloError:
@@ -72,12 +78,33 @@ class Handshake:
             if hello is None:
                 return b""
             self.hello = hello
-            self.tls = self._connect(hello)
-            data = bytes(self._head)
-            self._head.clear()
+            if self._waits and hello.alpn:
+                self.isWaiting = True
+                return b""
+            return self._start(None)
         self.tls.bio_write(data)
+        return self._go(self.tls)
+
+    def agree(self, alpn: bytes | None) -> bytes:
+        """
+        Go on with that application protocol, C{b""} for none, L{None} for the policy's choice.
+
+        @return: as of L{feed}.
+        @raise HandshakeError: it ends here.
+        """
+        self.isWaiting = False
+        return self._start(alpn)
+
+    def _start(self, alpn: bytes | None) -> bytes:
+        self.tls = self._connect(self.hello)
+        self.tls.set_app_data(alpn)
+        self.tls.bio_write(bytes(self._head))
+        self._head.clear()
+        return self._go(self.tls)
+
+    def _go(self, tls: SSL.Connection) -> bytes:
         try:
-            self.tls.do_handshake()
+            tls.do_handshake()
         except SSL.WantReadError:
             pass
         except (SSL.Error, NoSharedProtocol) as error:
@@ -85,10 +112,10 @@ class Handshake:
             if why == "http request":
                 # An alert would tell such a client nothing.
                 raise HandshakeError("it speaks HTTP without TLS", _PLAIN_HTTP) from error
-            raise HandshakeError(why, waiting(self.tls)) from error
+            raise HandshakeError(why, waiting(tls)) from error
         else:
             self.isDone = True
-        return waiting(self.tls)
+        return waiting(tls)
 
     def _connect(self, hello: ClientHello) -> SSL.Connection:
         try:

@@ -44,7 +44,7 @@ REACHED_SECONDS: Final = 10.0
 Reach = Callable[[str, tuple[bytes, ...]], IStreamClientEndpoint]
 """
 The endpoint for one connection, given what the client asked for (SNI; empty for nothing) and the
-application protocols to offer where the settings pass on the client's.
+application protocols to offer where the settings pass on the client's (L{Origin.passesOn}).
 """
 
 _ARGUMENTS = (
@@ -214,6 +214,11 @@ class Origin:
         target = self.target
         named = target.certificate or target.privateKey or target.trustRoots
         return self._settings.hasFiles or bool(named)
+
+    @property
+    def passesOn(self) -> bool:
+        """Whether the application protocols to offer are the client's."""
+        return self._settings.alpn == "client"
 
     def on(self, reactor: Any, seconds: float = REACHED_SECONDS) -> Reach:
         """

@@ -33,6 +33,7 @@ class Relay(Protocol):
     """
     The client's end: what a service builds for each connection.
 
+    @param ahead: the target, where it was reached already (see L{loopbackd.protocols.relay.ahead}).
     @ivar target: the other end.
     """
 
@@ -42,15 +43,20 @@ class Relay(Protocol):
     _isDialling = True
     _why = ""
 
-    def __init__(self, factory: RelayFactory) -> None:
+    def __init__(self, factory: RelayFactory, ahead: Any = None) -> None:
         self.factory: Any = factory
         self.target = TargetEnd(self)
+        self._ahead = ahead
         self._held: list[bytes] = []
         self._size = 0
 
     def connectionMade(self) -> None:
         """Dial; where the target is on this machine it has answered when this returns."""
         self.events = self.target.events = machine(self)
+        if self._ahead is not None:
+            self._began = self._ahead.began
+            self._ahead.giveTo(self.target, self._failed)
+            return
         self._began = self.factory.clock.seconds()
         name, alpn = _askedOf(self.transport)
         cancel = self.factory.way.go(self.target, self._failed, name, alpn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -13,11 +14,14 @@ from zope.interface import implementer
 from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.logs import OncePerSecond
 from loopbackd.net.deadlines import Deadlines
+from loopbackd.protocols.relay.ahead import Ahead
 from loopbackd.protocols.relay.client import Relay
 from loopbackd.protocols.relay.reaching import Way
 from loopbackd.protocols.relay.target import Target, parseTarget
 from loopbackd.relaysettings import RelaySettings
 from loopbackd.targetsettings import TargetTLSSettings
+from loopbackd.tls.ahead import IAsksAhead
+from loopbackd.tls.hello import ClientHello
 from loopbackd.tls.store import AuthorityStore
 from loopbackd.tls.targets import Origin, parseTLSTarget
 
@@ -25,7 +29,7 @@ _log = Logger()
 _NO_TARGET: Final = 'a relay leads to a target; write target = "127.0.0.1:6379"'
 
 
-@implementer(IServedFactory)
+@implementer(IServedFactory, IAsksAhead)
 class RelayFactory(Factory):
     """
     Builds L{Relay}.
@@ -42,7 +46,7 @@ class RelayFactory(Factory):
     origin: Origin | None = None
 
     clock: IReactorTime
-    deadlines: Deadlines[Relay]
+    deadlines: Deadlines[Any]
     way: Way
 
     def configure(
@@ -72,9 +76,17 @@ class RelayFactory(Factory):
         self._service = surroundings.service
         self._lines = OncePerSecond(self.clock)
         self._lingering: set[Relay] = set()
-        self.deadlines = Deadlines(self.clock, self.settings.connect_timeout, Relay.overdue)
+        self.deadlines = Deadlines(self.clock, self.settings.connect_timeout, _overdue)
         seconds = self.settings.connect_timeout
         self.way = Way(surroundings.reactor, self.target, seconds, self.origin)
+
+    def ahead(self, hello: ClientHello) -> Deferred[Any] | None:
+        """See L{IAsksAhead}: the target has to choose among what the client offers."""
+        if self.origin is None or not self.origin.passesOn:
+            return None
+        one = Ahead(self)
+        one.dial(hello)
+        return one.ready
 
     def buildProtocol(self, addr: Any) -> Relay:
         """A relay, which dials when it is connected."""
@@ -110,3 +122,7 @@ class RelayFactory(Factory):
                 done="reset" if self.settings.refused == "reset" else "closed",
                 more=f" ({untold} more like it since the last such line)" if untold else "",
             )
+
+
+def _overdue(one: Any) -> None:
+    one.overdue()

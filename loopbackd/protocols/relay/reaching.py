@@ -74,7 +74,7 @@ class Way:
         @param failed: called with the reason if that cannot be, perhaps before this has returned;
             and not after it was cancelled.
         @param name: what the client asked for by its TLS (SNI); only for a target with TLS.
-        @param alpn: what was agreed on with the client by its TLS, likewise.
+        @param alpn: the application protocols for the target to choose from, likewise.
         @return: what cancels it; to be called at most once, and not after it was done.
         """
         endpoint = self._endpoint if self._reach is None else self._reach(name, alpn)

@@ -23,8 +23,8 @@ from loopbackd.relaysettings import RelaySettings
 from loopbackd.settings import SettingsError, TLSSettings, parse
 from loopbackd.targetsettings import TargetTLSSettings
 from loopbackd.testing import addressOf
-from loopbackd.tls.contexts import Policy
-from relay.relaying import listening, relaying, until
+from loopbackd.tls.contexts import NoSharedProtocol, Policy
+from relay.relaying import listening, relaying, reset, until
 
 OWN = TargetTLSSettings(trust="own")
 NAMES = ("app.test", "other.test", "127.0.0.1", "localhost")
@@ -245,16 +245,35 @@ async def test_the_name_is_passed_on_where_that_is_asked_for(
 
 @pytest_twisted.ensureDeferred
 async def test_the_protocol_is_passed_on(tmp_path: Path, listener: socket.socket) -> None:
-    """What was agreed on with the client is what the target is offered."""
-    ends = TLSSettings(alpn=("h2", "http/1.1"))
-    serves = Policy(alpn=("http/1.1", "h2"))
-    words: dict[str, Any] = {"ends": ends, "serves": serves, "offers": (b"http/1.1", b"h2")}
-    async with paired(tmp_path, listener, "both", **words) as pair:
+    """The target chooses among what the client offers, which is told what it chose."""
+    offers = (b"one", b"two", b"three")
+    for speaks, chosen in ((("two", "one"), b"two"), (("three",), b"three"), ((), b"")):
+        words: dict[str, Any] = {"serves": Policy(alpn=speaks), "offers": offers}
+        async with paired(tmp_path, listener, "both", **words) as pair:
+            assert pair.near.tls.get_alpn_proto_negotiated() == chosen
+            assert pair.far.tls.get_alpn_proto_negotiated() == chosen
+            await deferToThread(pair.far.say, b"hello")
+            assert await deferToThread(pair.near.hear, 5) == b"hello"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_list_of_ones_own_is_offered_instead(
+    tmp_path: Path, listener: socket.socket
+) -> None:
+    """The client gets what the service speaks, the target is offered what is said."""
+    words: dict[str, Any] = {"offers": (b"h2",), "serves": Policy(alpn=("http/1.1", "h2"))}
+    ends = TLSSettings(alpn=("h2",))
+    tls = TargetTLSSettings(trust="own", alpn=("http/1.1",))
+    async with paired(tmp_path, listener, "both", tls=tls, ends=ends, **words) as pair:
         assert pair.near.tls.get_alpn_proto_negotiated() == b"h2"
-        assert pair.far.tls.get_alpn_proto_negotiated() == b"h2"
-    words["tls"] = TargetTLSSettings(trust="own", alpn=("http/1.1",))
-    async with paired(tmp_path, listener, "both", **words) as pair:
         assert pair.far.tls.get_alpn_proto_negotiated() == b"http/1.1"
+    # Nothing said about it to the client: nothing is passed on.
+    async with paired(tmp_path, listener, "both", ends=TLSSettings(alpn=()), **words) as pair:
+        assert pair.near.tls.get_alpn_proto_negotiated() == b""
+        assert pair.far.tls.get_alpn_proto_negotiated() == b""
+    # A relay that only ends TLS speaks what its service says.
+    async with paired(tmp_path, listener, "ends", ends=ends, offers=(b"h2",)) as pair:
+        assert pair.near.tls.get_alpn_proto_negotiated() == b"h2"
 
 
 @pytest_twisted.ensureDeferred
@@ -283,6 +302,109 @@ async def test_a_target_that_is_not_who_it_should_be(
         await serving
     assert len(lines) == 1 and lines[0].count(target) == 1
     assert "not for '127.0.0.1', but for 'wrong.test'; the client is reset" in lines[0]
+
+
+@pytest.mark.parametrize("refused", ["reset", "close"])
+@pytest_twisted.ensureDeferred
+async def test_a_target_that_speaks_nothing_in_common(
+    tmp_path: Path, listener: socket.socket, logged: Any, refused: Any
+) -> None:
+    """The client's handshake is not begun, and one line says why."""
+    lines = logged("loopbackd.protocols.relay")
+    root = storeIn(tmp_path).root()
+    target = f"tls:127.0.0.1:{listener.getsockname()[1]}"
+
+    def serve() -> None:
+        sock, _ = listener.accept()
+        with sock, pytest.raises(NoSharedProtocol):
+            Served(sock, serverEnd(leaf(root, *NAMES), Policy(alpn=("other",)))).shake()
+
+    def call(port: int) -> None:
+        with pytest.raises(ConnectionResetError if refused == "reset" else EOFError):
+            Client(port, clientContext(alpn=(b"h2",)), "app.test").shake()
+
+    serving = deferToThread(serve)
+    relay = RelaySettings(tls=OWN, refused=refused)
+    async with relaying(target, relay=relay, tls=TLSSettings()) as loopback:
+        await deferToThread(call, addressOf(loopback).port)  # type: ignore[attr-defined]
+        await serving
+        await until(lambda: not loopback.connections)
+    # The target was not told to say why: it broke off.
+    assert len(lines) == 1 and "cannot be reached" in lines[0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_goes_while_the_target_is_asked(
+    tmp_path: Path, listener: socket.socket, logged: Any
+) -> None:
+    """The client, and the target's connection goes with it; or the target's time is up."""
+    lines = logged("loopbackd.protocols.relay")
+    target = f"tls:127.0.0.1:{listener.getsockname()[1]}"
+    relay = RelaySettings(tls=OWN, connect_timeout=0.5)
+    hello = Client.fresh(clientContext(alpn=(b"h2",)), "app.test")
+    with pytest.raises(SSL.WantReadError):
+        hello.do_handshake()
+    words = hello.bio_read(1 << 16)
+    async with relaying(target, relay=relay, tls=TLSSettings()) as loopback:
+        port = addressOf(loopback).port  # type: ignore[attr-defined]
+        for isGone in (True, False):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.settimeout(PATIENCE)
+                client.sendall(words)
+                far, _ = await deferToThread(listener.accept)
+                far.settimeout(PATIENCE)
+                with far:
+                    assert await deferToThread(far.recv, 1 << 16)
+                    if isGone:
+                        reset(client)
+                    else:
+                        with pytest.raises(ConnectionResetError):
+                            await deferToThread(client.recv, 1)
+                    with pytest.raises(ConnectionResetError):
+                        await deferToThread(far.recv, 1)
+            await until(lambda: not loopback.connections)
+    assert len(lines) == 1 and "no answer in 0.5 s" in lines[0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_target_that_does_not_wait_for_the_client(
+    tmp_path: Path, listener: socket.socket, logged: Any
+) -> None:
+    """The client finishes its handshake, and is reset."""
+    lines = logged("loopbackd.protocols.relay")
+    root = storeIn(tmp_path).root()
+    target = f"tls:127.0.0.1:{listener.getsockname()[1]}"
+
+    def serve() -> None:
+        sock, _ = listener.accept()
+        Served(sock, serverEnd(leaf(root, *NAMES))).shake()
+        reset(sock)
+
+    async with relaying(target, relay=RelaySettings(tls=OWN), tls=TLSSettings()) as loopback:
+        port = addressOf(loopback).port  # type: ignore[attr-defined]
+        serving = deferToThread(serve)
+        client = Client(port, clientContext(alpn=(b"http/1.1",)), "app.test")
+        with pytest.raises(SSL.WantReadError):
+            client.tls.do_handshake()
+        client.flush()
+        assert await deferToThread(client.fill)
+        await serving
+        await until(lambda: len(gone(loopback)) == 1)
+        with pytest.raises(ConnectionResetError):
+            await deferToThread(lambda: client.shake().hear())
+        client.close()
+        await until(lambda: not loopback.connections)
+    assert len(lines) == 1 and "before the client was ready" in lines[0]
+
+
+def gone(loopback: Any) -> list[Any]:
+    """The targets that were reached ahead, and are gone."""
+    found = []
+    for connection in loopback.connections:
+        ready = connection._transport.protocol._ready
+        if ready is not None and ready._isOver:
+            found.append(ready)
+    return found
 
 
 @pytest_twisted.ensureDeferred

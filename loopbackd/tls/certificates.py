@@ -168,12 +168,15 @@ def makeLeaf(
     @param names: hosts and addresses; a client's may be any words, which go into its subject.
     @param start: when it begins; it never outlives its issuer.
     @param purpose: C{"server"} or C{"client"}.
-    @param commonName: by default the first name, if it fits.
+    @param commonName: by default the first name, if it fits; none for a server's address, which
+        OpenSSL would take for a host outside of the constraints.
     @param crlAt: a URL of the list that says whether it was revoked.
     """
     key = key or newKey()
     length = timedelta(days=days)
-    common = names[0] if commonName is None else commonName
+    common = commonName
+    if common is None:
+        common = "" if purpose == "server" and addressIn(names[0]) else names[0]
     subject = _name(common[:64]) if hasSubject else x509.Name([])
     if issuer is None:
         above, signer = subject, key

@@ -180,6 +180,8 @@ def verified(openssl: str, tmp_path: Path, leaf: x509.Certificate, *more: str) -
         (("a.test",), True),
         (("localhost", "127.0.0.1", "::1"), True),
         (("*.a.test",), True),
+        (("127.0.0.1",), True),
+        (("::1", "127.0.0.1"), True),
         (("example.com",), False),
         (("a.test", "example.com"), False),
         (("10.0.0.1",), False),

@@ -115,13 +115,26 @@ def _end(process: subprocess.Popen[bytes], stop: signal.Signals) -> None:
 
 
 @contextmanager
-def redisServer() -> Iterator[RealServer]:
-    """Redis, which keeps nothing on disk."""
+def redisServer(certificate: Path | None = None) -> Iterator[RealServer]:
+    """
+    Redis, which keeps nothing on disk.
+
+    @param certificate: a PEM file with one and its key; with it, Redis speaks TLS and nothing else.
+    """
     server = found("redis-server")
+
+    def commandFor(port: int) -> list[str]:
+        where = ["--port", str(port)]
+        if certificate is not None:
+            files = ["--tls-cert-file", str(certificate), "--tls-key-file", str(certificate)]
+            where = ["--port", "0", "--tls-port", str(port), *files, "--tls-auth-clients", "no"]
+        return [server, *where, "--bind", "127.0.0.1", *words]
 
     def answers(port: int) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", port), 5) as client:
+                if certificate is not None:
+                    return True
                 client.sendall(b"PING\r\n")
                 return client.recv(16) == b"+PONG\r\n"
         except OSError:
@@ -130,7 +143,7 @@ def redisServer() -> Iterator[RealServer]:
     with tempfile.TemporaryDirectory(prefix="loopbackd-redis-") as directory:
         words = ("--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", directory)
         with _server(
-            lambda port: [server, "--port", str(port), "--bind", "127.0.0.1", *words],
+            commandFor,
             answers,
             Path(directory) / "log",
             signal.SIGTERM,

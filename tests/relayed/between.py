@@ -98,10 +98,17 @@ class Between:
 
 
 @asynccontextmanager
-async def relayed(server: RealServer, *toxics: ToxicSettings) -> AsyncIterator[Between]:
-    """A relay in front of that server; of its clients, nothing may be left at the end."""
-    target = f"tcp:127.0.0.1:{server.port}"
-    async with serving(reactor, "relay", target=target, toxic=toxics) as loopback:
+async def relayed(
+    server: RealServer, *toxics: ToxicSettings, kind: str = "tcp", **others: Any
+) -> AsyncIterator[Between]:
+    """
+    A relay in front of that server; of its clients, nothing may be left at the end.
+
+    @param kind: of the target: C{tcp} or C{tls}.
+    @param others: other settings of the relay.
+    """
+    target = f"{kind}:127.0.0.1:{server.port}"
+    async with serving(reactor, "relay", target=target, toxic=toxics, **others) as loopback:
         between = Between(loopback, server)
         yield between
         await between.isBare()

@@ -96,6 +96,7 @@ READING_ORDER = [
     "loopbackd.tls.originlayer",
     "loopbackd.tls.originendpoint",
     "loopbackd.tls.credentials",
+    "loopbackd.tls.targetstrings",
     "loopbackd.tls.targets",
     "loopbackd.http",
     "loopbackd.http.fields",

@@ -12,23 +12,15 @@ L{originated} is the first two lines in one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from OpenSSL import SSL
-from twisted.internet.endpoints import (
-    HostnameEndpoint,
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    clientFromString,
-)
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from loopbackd.explaining import oneOf, shown
-from loopbackd.net.endpoint import split
+from loopbackd.explaining import shown
 from loopbackd.settings import SettingsError
 from loopbackd.targetsettings import TargetTLSSettings
 from loopbackd.tls.certificates import addressIn
@@ -37,6 +29,7 @@ from loopbackd.tls.end import End
 from loopbackd.tls.origin import OriginPolicy, originContext, parsePin
 from loopbackd.tls.originendpoint import OriginEndpoint
 from loopbackd.tls.store import AuthorityStore
+from loopbackd.tls.targetstrings import HOST_NAME, TLSTarget, takeApart
 
 REACHED_SECONDS: Final = 10.0
 """How long it may take to connect and shake hands, where nobody says anything else."""
@@ -46,102 +39,6 @@ Reach = Callable[[str, tuple[bytes, ...]], IStreamClientEndpoint]
 The endpoint for one connection, given what the client asked for (SNI; empty for nothing) and the
 application protocols to offer where the settings pass on the client's (L{Origin.passesOn}).
 """
-
-_ARGUMENTS = (
-    "host",
-    "port",
-    "timeout",
-    "bindAddress",
-    "certificate",
-    "privateKey",
-    "trustRoots",
-    "endpoint",
-)
-_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?")
-_SECONDS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,9})?")
-_MOST_SECONDS = 86400.0
-
-
-@dataclass(frozen=True, slots=True)
-class TLSTarget:
-    """
-    A C{tls:} endpoint string taken apart.
-
-    @ivar text: the string.
-    @ivar seconds: how long connecting and the handshake may take, together; 0 for not saying.
-    @ivar bindAddress: our own address; empty for any.
-    @ivar endpoint: what to reach instead of host and port; empty for those.
-    """
-
-    text: str
-    host: str
-    port: int
-    seconds: float = 0.0
-    bindAddress: str = ""
-    certificate: str = ""
-    privateKey: str = ""
-    trustRoots: str = ""
-    endpoint: str = ""
-
-    def plain(self, reactor: Any, seconds: float) -> Any:
-        """The endpoint without its TLS, for whoever gives up sooner than this."""
-        if self.endpoint:
-            return clientFromString(reactor, self.endpoint)
-        bind = (self.bindAddress, 0) if self.bindAddress else None
-        address = addressIn(self.host)
-        if address is None:
-            return HostnameEndpoint(reactor, self.host, self.port, seconds, bind)
-        kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
-        return kind(reactor, str(address), self.port, seconds, bind)
-
-
-def takeApart(text: str) -> TLSTarget:
-    """
-    What a C{tls:} client endpoint string says, which are Twisted's.
-
-    @raise SettingsError: it is none, or not complete; one line.
-    """
-    parts = split(text)
-    if parts[0] != ("", "tls"):
-        raise SettingsError(f"target {shown(text)} is not spoken to with TLS; write tls:host:port")
-    given: dict[str, str] = {}
-    positional = iter(_ARGUMENTS)
-    for name, value in parts[1:]:
-        name = name or next(positional, "")
-        if name not in _ARGUMENTS:
-            raise SettingsError(
-                f"target {shown(text)}: tls has no argument {shown(name or value)};"
-                f" {oneOf(name, _ARGUMENTS)}"
-            )
-        given[name] = value
-    host, port = given.pop("host", "").strip("[]"), given.pop("port", "")
-    if addressIn(host) is None and not _NAME.fullmatch(host):
-        raise SettingsError(
-            f"target {shown(text)}: {shown(host)} is no host; write tls:host:port, the host in"
-            " ASCII (xn--...), the colons of an IPv6 address as \\:"
-        )
-    if not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
-        raise SettingsError(
-            f"target {shown(text)}: port {shown(port)} is not a number from 1 to 65535;"
-            " write tls:host:port"
-        )
-    seconds = given.pop("timeout", "")
-    if seconds and not (_SECONDS.fullmatch(seconds) and 0 < float(seconds) <= _MOST_SECONDS):
-        raise SettingsError(
-            f"target {shown(text)}: timeout {shown(seconds)} is not a number of seconds"
-        )
-    if "endpoint" in given:
-        _checkEndpoint(text, given["endpoint"])
-    return TLSTarget(text, host, int(port), float(seconds or 0), **given)
-
-
-def _checkEndpoint(text: str, endpoint: str) -> None:
-    try:
-        clientFromString(object(), endpoint)
-    except (ValueError, TypeError, LookupError) as error:
-        raise SettingsError(
-            f"target {shown(text)}: endpoint {shown(endpoint)} cannot be used: {error}"
-        ) from None
 
 
 def parseTLSTarget(
@@ -190,7 +87,7 @@ class Origin:
         name = settings.server_name
         self._followsClient = name == "client"
         name = target.host if name in ("", "client") else name.strip("[]")
-        if addressIn(name) is None and not _NAME.fullmatch(name):
+        if addressIn(name) is None and not HOST_NAME.fullmatch(name):
             raise ValueError(
                 f"server_name = {shown(name)} is no host name; write one, in ASCII, or 'client'"
             )

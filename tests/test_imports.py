@@ -28,6 +28,7 @@ READING_ORDER = [
     "loopbackd.net.turns",
     "loopbackd.net.linger",
     "loopbackd.net.endpoint",
+    "loopbackd.net.firstof",
     "loopbackd.net.interposing",
     "loopbackd.net.eager",
     "loopbackd.net.transport",

@@ -5,47 +5,21 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
     wrapClientTLS,
 )
-from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from loopbackd.http.hosts import isLoopback
+from loopbackd.net.firstof import FirstOf
 
 _CONNECT_TIMEOUT: Final = 10
-
-
-@implementer(IStreamClientEndpoint)
-class _OneOf:
-    """C{localhost}: the first of its addresses where somebody listens."""
-
-    def __init__(self, endpoints: list[Any]) -> None:
-        self._endpoints = endpoints
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """See L{IStreamClientEndpoint}."""
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
-
-    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        *others, last = self._endpoints
-        made: IProtocol
-        for endpoint in others:
-            try:
-                made = await endpoint.connect(factory)
-            except ConnectError:
-                continue
-            return made
-        made = await last.connect(factory)
-        return made
 
 
 @implementer(IAgentEndpointFactory)
@@ -72,7 +46,7 @@ class TargetEndpoints:
             version = ip_address(host).version
         except ValueError:
             if isLoopback(host):
-                return _OneOf([self._plain("127.0.0.1", port), self._plain("::1", port)])
+                return FirstOf(self._plain("127.0.0.1", port), self._plain("::1", port))
             return HostnameEndpoint(self._reactor, host, port, timeout=_CONNECT_TIMEOUT)
         kind = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint
         return kind(self._reactor, host, port, timeout=_CONNECT_TIMEOUT)

@@ -14,7 +14,8 @@ from twisted.internet.endpoints import (
 )
 
 from loopbackd.explaining import oneOf, shown
-from loopbackd.net.endpoint import split
+from loopbackd.net.endpoint import isLoopback, split
+from loopbackd.net.firstof import FirstOf
 from loopbackd.settings import SettingsError
 from loopbackd.tls.certificates import addressIn
 
@@ -64,10 +65,17 @@ class TLSTarget:
             return clientFromString(reactor, self.endpoint)
         bind = (self.bindAddress, 0) if self.bindAddress else None
         address = addressIn(self.host)
-        if address is None:
-            return HostnameEndpoint(reactor, self.host, self.port, seconds, bind)
-        kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
-        return kind(reactor, str(address), self.port, seconds, bind)
+        if address is not None:
+            kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
+            return kind(reactor, str(address), self.port, seconds, bind)
+        name = self.host.lower().removesuffix(".")
+        if bind is None and (isLoopback(name) or name.endswith(".localhost")):
+            # Never asked of a name server (RFC 6761 section 6.3).
+            return FirstOf(
+                TCP4ClientEndpoint(reactor, "127.0.0.1", self.port, seconds),
+                TCP6ClientEndpoint(reactor, "::1", self.port, seconds),
+            )
+        return HostnameEndpoint(reactor, self.host, self.port, seconds, bind)
 
 
 def takeApart(text: str) -> TLSTarget:

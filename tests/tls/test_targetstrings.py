@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 
 from loopbackd.settings import SettingsError
 from loopbackd.tls.targetstrings import TLSTarget, takeApart
@@ -59,3 +66,20 @@ def test_any_string(text: str) -> None:
         assert str(error).isprintable()
     else:
         assert found.host and 0 < found.port < 65536
+
+
+def test_localhost_is_asked_of_nobody() -> None:
+    """Its two addresses are tried in turn, at once; other names are resolved."""
+    for text in ("tls:localhost:1", "tls:App.LOCALHOST.:1"):
+        reactor: Any = MemoryReactorClock()
+        failures: list[Any] = []
+        connecting = takeApart(text).plain(reactor, 5).connect(Factory())
+        connecting.addErrback(failures.append)
+        for _ in range(2):
+            _, _, factory, seconds, _ = reactor.tcpClients[-1]
+            assert seconds == 5
+            factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        assert [one[0] for one in reactor.tcpClients] == ["127.0.0.1", "::1"]
+        assert failures[0].check(ConnectionRefusedError)
+    plain = takeApart("tls:db.test:1").plain(MemoryReactorClock(), 5)
+    assert isinstance(plain, HostnameEndpoint)

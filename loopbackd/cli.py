@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from loopbackd.cacommands import ca
+from loopbackd.faultcommands import profiles, toxics
 from loopbackd.newpackage import NameTaken, write
 from loopbackd.prepared import load
 from loopbackd.protocols.registry import known
@@ -25,6 +26,8 @@ def main() -> None:
 
 
 main.add_command(ca)
+main.add_command(toxics)
+main.add_command(profiles)
 
 
 @main.command()

@@ -1,5 +1,7 @@
 """
-For tests of your own protocols: a real service on a free port, and a client to talk to it.
+For tests of your own protocols and toxics.
+
+For a protocol: a real service on a free port, and a client to talk to it; for a toxic: a L{Line}.
 
 With pytest-twisted::
 
@@ -33,6 +35,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from loopbackd.faults.line import Line as Line
+from loopbackd.faults.line import effectOf as effectOf
 from loopbackd.prepared import prepare
 from loopbackd.service import Loopback
 from loopbackd.settings import ServiceSettings, Settings

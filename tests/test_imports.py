@@ -65,7 +65,9 @@ READING_ORDER = [
     "loopbackd.faults.refuse",
     "loopbackd.faults.blackhole",
     "loopbackd.faults.kinds",
+    "loopbackd.faults.describing",
     "loopbackd.faults.link",
+    "loopbackd.faults.line",
     "loopbackd.faults.wire",
     "loopbackd.faults.opening",
     "loopbackd.faults.matching",
@@ -278,6 +280,7 @@ READING_ORDER = [
     "loopbackd.options",
     "loopbackd.tap",
     "loopbackd.cacommands",
+    "loopbackd.faultcommands",
     "loopbackd.cli",
 ]
 

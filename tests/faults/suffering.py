@@ -8,101 +8,33 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from twisted.internet import reactor as realReactor
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import deferLater
 
+from loopbackd.faults import line
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.link import Link
-from loopbackd.faults.toxic import Context, Effect, Mark, Piece
+from loopbackd.faults.line import FarEnd as Noting
+from loopbackd.faults.line import Line
+from loopbackd.faults.toxic import Effect
 from loopbackd.faultsettings import ToxicSettings
 from loopbackd.prepared import prepare
 from loopbackd.service import Loopback
 from loopbackd.settings import ServiceSettings, Settings
 from loopbackd.testing import addressOf
 
+__all__ = ["Line", "Noting"]
+
 HERE = "tcp:0:interface=127.0.0.1"
 
 reactor: Any = realReactor
 
 
-class Noting:
-    """An outlet that notes what comes out, and when."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.came: list[tuple[float, Piece]] = []
-        self.cuts: list[tuple[float, Mark]] = []
-        self.held = False
-        self.link: Link | None = None
-
-    @property
-    def data(self) -> bytes:
-        return b"".join(piece for _, piece in self.came if isinstance(piece, bytes))
-
-    def passOn(self, chunk: bytes) -> None:
-        self.came.append((round(self._clock.seconds(), 6), chunk))
-
-    def ended(self, mark: Mark) -> None:
-        self.came.append((round(self._clock.seconds(), 6), mark))
-
-    def cut(self, mark: Mark) -> None:
-        self.cuts.append((round(self._clock.seconds(), 6), mark))
-        if self.link is not None:
-            self.link.close()
-
-    def holdSource(self) -> None:
-        self.held = True
-
-    def releaseSource(self) -> None:
-        self.held = False
-
-    def emptied(self) -> None:
-        pass
-
-
-class Line:
-    """A link in memory, its time and its far end."""
-
-    def __init__(self, *effects: Effect) -> None:
-        self.clock = Clock()
-        self.outlet = Noting(self.clock)
-        self.link = self.outlet.link = Link(self.clock, self.outlet)
-        for number, effect in enumerate(effects):
-            self.link.put(effect, number)
-
-    @property
-    def came(self) -> list[tuple[float, Piece]]:
-        return self.outlet.came
-
-    def at(self, when: float, *pieces: Piece) -> None:
-        """Let time pass until then, and feed these."""
-        self.until(when)
-        for piece in pieces:
-            self.link.feed(piece)
-
-    def until(self, when: float) -> None:
-        """Let time pass, one timer after the other."""
-        while (calls := self.clock.getDelayedCalls()) and calls[0].getTime() <= when:
-            self.clock.advance(max(0.0, calls[0].getTime() - self.clock.seconds()))
-        self.clock.advance(max(0.0, when - self.clock.seconds()))
-
-
-def effectOf(
-    type: str,
-    seed: int = 1,
-    number: int = 1,
-    since: float = 0.0,
-    opened: float = 0.0,
-    **attributes: Any,
-) -> Effect:
+def effectOf(type: str, seed: int = 1, number: int = 1, **others: Any) -> Effect:
     """The effect of such a toxic on the link of a connection of that number."""
-    kind = makeKind(type, attributes)
-    made = kind.effect(Context(Random(f"{seed}/{number}"), since, number, kind.share(), opened))
-    assert made is not None
-    return made
+    times = {key: others.pop(key) for key in ("since", "opened") if key in others}
+    return line.effectOf(makeKind(type, others), seed=seed, number=number, **times)
 
 
 def toxic(type: str, **others: Any) -> ToxicSettings:

@@ -78,8 +78,9 @@ class Line:
         self.clock = Clock()
         self.outlet = FarEnd(self.clock)
         self.link = self.outlet.link = Link(self.clock, self.outlet)
-        for number, one in enumerate(toxics):
-            self.link.put(effectOf(one) if isinstance(one, Kind) else one, number)
+        self._effects = [effectOf(one) if isinstance(one, Kind) else one for one in toxics]
+        for number, effect in enumerate(self._effects):
+            self.link.put(effect, number)
 
     @property
     def came(self) -> list[tuple[float, Piece]]:
@@ -96,6 +97,14 @@ class Line:
         self.until(when)
         for piece in pieces:
             self.link.feed(piece)
+
+    def change(self, number: int, kind: Kind) -> None:
+        """Give one of the toxics it began with other attributes; counted from 0."""
+        self.link.change(self._effects[number], kind)
+
+    def remove(self, number: int) -> None:
+        """Take one of the toxics it began with away; counted from 0."""
+        self.link.take(self._effects[number])
 
     def until(self, when: float) -> None:
         """Let time pass, one timer after the other."""

@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from loopbackd.faults.toxic import Effect, Mark, Piece
+
+_log = Logger()
 
 # What a piece costs besides its bytes, so that many small ones have a bound too.
 _OVERHEAD: Final = 256
@@ -189,7 +192,10 @@ class Link:
     def put(self, effect: Effect, position: int) -> None:
         """Put an effect on; what is held already behind that position does not meet it."""
         self._stages.insert(position, _Stage(effect))
-        effect.begin(self._clock.seconds())
+        try:
+            effect.begin(self._clock.seconds())
+        except Exception:
+            self._failed()
         self._run()
 
     def take(self, effect: Effect) -> None:
@@ -197,9 +203,13 @@ class Link:
         index = next(i for i, stage in enumerate(self._stages) if stage.effect is effect)
         stage = self._stages.pop(index)
         now = self._clock.seconds()
-        mark = effect.removed(now)
-        for _, _, piece in stage.empty():
-            self._enter(index, piece, now)
+        try:
+            mark = effect.removed(now)
+            for _, _, piece in stage.empty():
+                self._enter(index, piece, now)
+        except Exception:
+            self._failed()
+            return
         if mark is not None:
             self._outlet.cut(mark)
         self._run()
@@ -207,10 +217,13 @@ class Link:
     def change(self, effect: Effect, kind: Any) -> None:
         """An effect's toxic has other attributes; what waits for it is looked at again."""
         now = self._clock.seconds()
-        effect.changed(kind, now)
-        for stage in self._stages:
-            if stage.effect is effect:
-                stage.again(now)
+        try:
+            effect.changed(kind, now)
+            for stage in self._stages:
+                if stage.effect is effect:
+                    stage.again(now)
+        except Exception:
+            self._failed()
         self._run()
 
     # What passes.
@@ -218,7 +231,10 @@ class Link:
     def feed(self, piece: Piece) -> None:
         """Something comes in."""
         if not self._closed:
-            self._enter(0, piece, self._clock.seconds())
+            try:
+                self._enter(0, piece, self._clock.seconds())
+            except Exception:
+                self._failed()
             self._run()
 
     def pause(self) -> None:
@@ -273,6 +289,17 @@ class Link:
             self._settle()
 
     def _move(self) -> None:
+        try:
+            self._moveDue()
+        except Exception:
+            self._failed()
+
+    def _failed(self) -> None:
+        """A toxic raised, which may be the user's: what it holds cannot be relied on any more."""
+        _log.failure("A toxic failed; its connection is reset.")
+        self._outlet.cut(Mark.RESET)
+
+    def _moveDue(self) -> None:
         """Move everything whose time has come."""
         now = self._clock.seconds()
         stages = self._stages

@@ -321,7 +321,15 @@ class Toxics:
         if not toxic.wants(case):
             self._takeOff(connection, toxic, case)
         elif case.effect is None and _isOpen(connection):
-            case.effect = toxic.effect(connection, case)
+            try:
+                case.effect = toxic.effect(connection, case)
+            except Exception:
+                _log.failure(
+                    "{connection}: toxic {name} failed; the connection is reset.",
+                    name=toxic.name,
+                    connection=connection,
+                )
+                connection.abort()
             if case.effect is not None:
                 position = self._position(connection, toxic)
                 self._link(connection, toxic).put(case.effect, position)

@@ -27,6 +27,30 @@ TO_END = 5.0
 """Seconds after which nothing may be left of connections whose clients are gone."""
 
 
+SECONDS = float(os.environ.get("LOOPBACKD_CHURN_SECONDS", "8"))
+"""How long toxics come and go, with each server."""
+
+HARMLESS: dict[str, dict[str, Any]] = {
+    "noop": {},
+    "latency": {"latency": 2, "jitter": 1},
+    "bandwidth": {"rate": 20_000},
+    "slow_close": {"delay": 30},
+    "slicer": {"average_size": 100, "size_variation": 50, "delay": 10},
+    "loss": {"rate": 0.001, "rto": 200},
+    "slow_open": {"delay": 20},
+}
+"""Toxics that change only when something comes."""
+
+DEADLY: dict[str, dict[str, Any]] = {
+    "limit_data": {"bytes": 20},
+    "timeout": {"timeout": 100},
+    "reset_peer": {"timeout": 50},
+    "cut": {"after": 0, "per_connection": True},
+    "refuse": {},
+}
+"""Toxics that end connections."""
+
+
 async def until(found: Callable[[], Any], what: Callable[[], object]) -> None:
     """Let the reactor run until that is so."""
     deadline = time.monotonic() + TO_END

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -10,36 +9,13 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from between import Between, reactor, relayed, until
+from between import DEADLY, HARMLESS, SECONDS, Between, reactor, relayed, until
 from realservers import RealServer
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import deferLater
 
 from loopbackd.faults.kinds import known
 from loopbackd.faultsettings import ToxicSettings
-
-SECONDS = float(os.environ.get("LOOPBACKD_CHURN_SECONDS", "8"))
-"""How long toxics come and go, with each server."""
-
-HARMLESS: dict[str, dict[str, Any]] = {
-    "noop": {},
-    "latency": {"latency": 2, "jitter": 1},
-    "bandwidth": {"rate": 20_000},
-    "slow_close": {"delay": 30},
-    "slicer": {"average_size": 100, "size_variation": 50, "delay": 10},
-    "loss": {"rate": 0.001, "rto": 200},
-    "slow_open": {"delay": 20},
-}
-"""Toxics that change only when something comes."""
-
-DEADLY: dict[str, dict[str, Any]] = {
-    "limit_data": {"bytes": 20},
-    "timeout": {"timeout": 100},
-    "reset_peer": {"timeout": 50},
-    "cut": {"after": 0, "per_connection": True},
-    "refuse": {},
-}
-"""Toxics that end connections."""
 
 OTHERS = {"blackhole", "corrupt", "duplicate"}
 """Toxics that have a test of their own."""

@@ -210,9 +210,10 @@ class Loopback(Service):
         """
         wanted = dict(self._prepared)
         del wanted[name]
+        # Before its toxics go: who is kept from beginning by one would begin then.
+        self._cut(name)
         self._become(wanted)
         self._added.discard(name)
-        self._cut(name)
         self.connections.forget(name)
 
     def enable(self, name: str) -> LiveService:

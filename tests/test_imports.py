@@ -71,6 +71,7 @@ READING_ORDER = [
     "loopbackd.faults.wire",
     "loopbackd.faults.opening",
     "loopbackd.faults.matching",
+    "loopbackd.faults.active",
     "loopbackd.faults.toxics",
     "loopbackd.faults.profiles",
     "loopbackd.tls",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from random import Random, SystemRandom
 from typing import Any
 
 import msgspec
@@ -11,124 +10,21 @@ from twisted.internet.interfaces import IProtocol
 from twisted.logger import Logger
 
 from loopbackd.connection import Connection, Connections
+from loopbackd.faults.active import Case
+from loopbackd.faults.active import Toxic as Toxic
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.link import Link
 from loopbackd.faults.matching import Matcher
 from loopbackd.faults.opening import Keeping, Postponed, together
-from loopbackd.faults.toxic import Context, Effect, Kind, Opening
+from loopbackd.faults.toxic import NEVER, Opening
 from loopbackd.faults.wire import Wire
-from loopbackd.faultsettings import Stream, ToxicSettings
+from loopbackd.faultsettings import ToxicSettings
 
 _log = Logger()
 
 
 class NameTaken(ValueError):
     """The service has a toxic of that name already."""
-
-
-class _Case:
-    """What a toxic is to one connection."""
-
-    __slots__ = ("chance", "drawn", "effect", "isMeant", "number", "opening")
-
-    def __init__(self, number: int, seed: int, isMeant: bool) -> None:
-        self.number = number
-        self.isMeant = isMeant
-        self.chance = Random(f"{seed}/{number}")
-        self.drawn = self.chance.random()
-        self.effect: Effect | None = None
-        self.opening: tuple[Opening | None] | None = None
-
-
-class Toxic:
-    """
-    One toxic of a service.
-
-    @ivar settings: what was asked, with its name.
-    @ivar kind: the attributes, found good.
-    @ivar seed: what its chances come from.
-    @ivar since: when it was put on.
-    """
-
-    def __init__(self, settings: ToxicSettings, kind: Kind, clock: Any) -> None:
-        self.settings = settings
-        self.kind = kind
-        self.seed = SystemRandom().getrandbits(32) if settings.seed is None else settings.seed
-        self.since = clock.seconds()
-        self._clock = clock
-        self._shared = kind.share()
-        self._matcher = None if settings.match is None else Matcher(settings.match)
-        self._cases: dict[Connection, _Case] = {}
-        self._met = 0
-
-    @property
-    def name(self) -> str:
-        """What it is called; unique among the toxics of a service."""
-        return self.settings.name
-
-    @property
-    def type(self) -> str:
-        """What it does."""
-        return self.settings.type
-
-    @property
-    def stream(self) -> Stream:
-        """Which direction it is on."""
-        return self.settings.stream
-
-    @property
-    def toxicity(self) -> float:
-        """How probable it is that a connection has it."""
-        return self.settings.toxicity
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """How much of it, as users write it, defaults included."""
-        return msgspec.structs.asdict(self.kind)
-
-    def hits(self, connection: Connection) -> bool:
-        """Whether this connection has it."""
-        case = self._cases.get(connection)
-        return case is not None and case.effect is not None
-
-    def meet(self, connection: Connection) -> _Case:
-        """Decide once for a connection that is new to it what it will be to it."""
-        case = self._cases.get(connection)
-        if case is None:
-            self._met += 1
-            isMeant = self._matcher is None or self._matcher.matches(connection)
-            case = self._cases[connection] = _Case(self._met, self.seed, isMeant)
-            connection.whenEnded += (self._forget,)
-        return case
-
-    def wants(self, case: _Case) -> bool:
-        """Whether a connection is to have it."""
-        return case.isMeant and case.drawn < self.toxicity
-
-    def effect(self, connection: Connection, case: _Case) -> Effect | None:
-        """A new effect for a connection."""
-        return self.kind.effect(self._context(connection, case))
-
-    def opening(self, connection: Connection) -> Opening | None:
-        """What it does to the opening of a connection; the same each time it is asked."""
-        case = self.meet(connection)
-        if not self.wants(case):
-            return None
-        if case.opening is None:
-            case.opening = (self.kind.opening(self._context(connection, case)),)
-        return case.opening[0]
-
-    def _context(self, connection: Connection, case: _Case) -> Context:
-        # Its own time of opening is that of the clock on the wall.
-        opened = self._clock.seconds() - connection.age
-        return Context(case.chance, self.since, case.number, self._shared, opened)
-
-    def cases(self) -> Iterator[tuple[Connection, _Case]]:
-        """The live connections it has met."""
-        return iter(list(self._cases.items()))
-
-    def _forget(self, connection: Connection) -> None:
-        self._cases.pop(connection, None)
 
 
 class Toxics:
@@ -298,8 +194,16 @@ class Toxics:
 
     def _opening(self, connection: Connection) -> Opening | None:
         """How a new connection begins, all toxics taken together; L{None} for at once."""
-        found = [toxic.opening(connection) for toxic in self]
-        return together([one for one in found if one is not None], self._clock.seconds())
+        found = []
+        for toxic in self:
+            try:
+                one = toxic.opening(connection)
+            except Exception:
+                self._failed(connection, toxic)
+                one = Opening(NEVER)
+            if one is not None:
+                found.append(one)
+        return together(found, self._clock.seconds())
 
     def _review(self) -> None:
         """The toxics are others: connections that wait for their beginning may wait no more."""
@@ -324,12 +228,7 @@ class Toxics:
             try:
                 case.effect = toxic.effect(connection, case)
             except Exception:
-                _log.failure(
-                    "{connection}: toxic {name} failed; the connection is reset.",
-                    name=toxic.name,
-                    connection=connection,
-                )
-                connection.abort()
+                self._failed(connection, toxic)
             if case.effect is not None:
                 position = self._position(connection, toxic)
                 self._link(connection, toxic).put(case.effect, position)
@@ -343,7 +242,7 @@ class Toxics:
             before += other.stream == toxic.stream and other.hits(connection)
         return before
 
-    def _takeOff(self, connection: Connection, toxic: Toxic, case: _Case) -> None:
+    def _takeOff(self, connection: Connection, toxic: Toxic, case: Case) -> None:
         effect, case.effect = case.effect, None
         if effect is not None and connection in self._wires:
             self._link(connection, toxic).take(effect)
@@ -362,6 +261,14 @@ class Toxics:
 
     def _gone(self, connection: Connection) -> None:
         self._wires.pop(connection, None)
+
+    def _failed(self, connection: Connection, toxic: Toxic) -> None:
+        _log.failure(
+            "{connection}: toxic {name} failed; the connection is reset.",
+            connection=connection,
+            name=toxic.name,
+        )
+        connection.abort()
 
     def _say(self, toxic: Toxic, what: str) -> None:
         _log.info(

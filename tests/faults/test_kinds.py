@@ -12,7 +12,7 @@ from twisted.internet.threads import deferToThread
 
 from loopbackd.faults import kinds
 from loopbackd.faults.kinds import NoSuchKind, kindClass, known, makeKind
-from loopbackd.faults.toxic import Context, Effect, Kind, Schedule
+from loopbackd.faults.toxic import Context, Effect, Kind, Opening, Schedule
 
 
 class Failing(Kind, frozen=True):
@@ -24,6 +24,11 @@ class Failing(Kind, frozen=True):
         if self.where == "effect":
             raise RuntimeError("effect")
         return _Fails(self)
+
+    def opening(self, context: Context) -> Opening | None:
+        if self.where == "opening":
+            raise RuntimeError("opening")
+        return None
 
 
 class _Fails(Effect):
@@ -132,3 +137,14 @@ async def test_failing(points: None, where: str, stream: str, loggedFailures: An
         with call(loopback) as client:
             client.sendall(b"x")
             assert await deferToThread(client.recv, 1) == b"x"
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("where", ["effect", "opening", "begin"])
+async def test_failing_from_the_beginning(points: None, where: str, loggedFailures: Any) -> None:
+    """A new connection is reset, too."""
+    async with serving(toxic("failing", where=where)) as loopback:
+        with call(loopback) as client, pytest.raises(ConnectionResetError):
+            await deferToThread(client.recv, 1)
+        await until(lambda: not len(loopback.connections))
+        assert len(loggedFailures.flush(RuntimeError)) == 1

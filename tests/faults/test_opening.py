@@ -40,8 +40,8 @@ async def timed(*toxics: Any, **others: Any) -> AsyncIterator[tuple[Loopback, Cl
         for one in toxics:
             live.add(one)
         yield loopback, clock
-        left = [one for one in clock.getDelayedCalls() if one.active()]
-        assert not left or len(loopback.connections)
+        await until(lambda: not len(loopback.connections))
+        assert not [one for one in clock.getDelayedCalls() if one.active()]
 
 
 async def isSilent(client: socket.socket) -> bool:
@@ -324,6 +324,53 @@ async def test_with_toxics_of_the_link() -> None:
             assert await isSilent(client)
             clock.advance(1)
             assert await deferToThread(client.recv, 1) == b"x"
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("how", ["disable", "remove"])
+async def test_service_goes_away(how: str) -> None:
+    """Who waits is cut when the service is switched off or removed, and nobody begins for that."""
+    async with timed(toxic("blackhole"), protocol="talk") as (loopback, clock):
+        with call(loopback) as client:
+            client.sendall(b"help\r\n")
+            await waiting(loopback)
+            getattr(loopback, how)("main")
+            assert await deferToThread(readAll, client) == b""
+        await until(lambda: not len(loopback.connections))
+        assert not [one for one in clock.getDelayedCalls() if one.active()]
+
+
+@pytest_twisted.ensureDeferred
+async def test_relay_dials_nobody() -> None:
+    """A target hears nothing of a connection that has not begun."""
+    dialled: list[Protocol] = []
+
+    class Target(Protocol):
+        def connectionMade(self) -> None:
+            dialled.append(self)
+
+        def dataReceived(self, data: bytes) -> None:
+            transport: Any = self.transport
+            transport.write(data)
+
+    factory: Any = Factory.forProtocol(Target)
+    factory.noisy = False
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    relay = {"protocol": "relay", "target": f"127.0.0.1:{port.getHost().port}"}
+    async with timed(toxic("slow_open", delay=5000), **relay) as (loopback, clock):
+        with call(loopback) as client:
+            client.sendall(b"early")
+            await waiting(loopback)
+            assert await isSilent(client) and not dialled
+            clock.advance(6)
+            assert await deferToThread(client.recv, 10) == b"early"
+            assert len(dialled) == 1
+        toxics = loopback.live("main").toxics
+        toxics.add(toxic("refuse"))
+        with call(loopback) as client, pytest.raises(ConnectionResetError):
+            await deferToThread(client.recv, 1)
+        assert len(dialled) == 1
+    await port.stopListening()
 
 
 class Reluctant(Protocol):

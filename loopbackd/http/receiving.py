@@ -23,6 +23,7 @@ from loopbackd.http.messages import Answer, Request, Response
 from loopbackd.http.parsing import RequestParser
 from loopbackd.http.routes import Found
 from loopbackd.http.writing import CONTINUE, fieldLines, statusLine
+from loopbackd.net.turns import Turn
 
 T = TypeVar("T")
 
@@ -35,6 +36,10 @@ MOST_AT_ONCE: Final = 64
 
 LONGEST_AT_ONCE: Final = 0.002
 """Seconds of the same."""
+
+_BESIDE_OTHERS: Final = 0.0001
+"""Seconds of the same while other connections wait for their turn: all of them have much to do, and
+three hundred times the above is a long time."""
 
 
 class Receiving(Lifetime):
@@ -49,7 +54,7 @@ class Receiving(Lifetime):
     _current: Request | None = None
     _whole: Whole | None = None
     _pieces: Pieces | None = None
-    _later: Any = None
+    _later: Turn | None = None
     _isAdvancing = False
     _owesContinue = False
     _kept = 0
@@ -135,11 +140,11 @@ class Receiving(Lifetime):
             return
         self._isAdvancing = True
         later, self._later = self._later, None
-        if later is not None and later.active():
+        if later is not None:
             # Something else came first.
             later.cancel()
         parser = self._parser
-        turns, began = 0, 0.0
+        turns, began, longest = 0, 0.0, LONGEST_AT_ONCE
         try:
             while self._current is None and not (self._isFull or self._isEnding):
                 if not parser.bodyDone and not self._readAway():
@@ -147,9 +152,12 @@ class Receiving(Lifetime):
                 turns += 1
                 if turns == 1:
                     began = self.seconds()
-                if turns > MOST_AT_ONCE or (turns > 1 and self.seconds() - began > LONGEST_AT_ONCE):
-                    self._later = self.factory.clock.callLater(0, self._advance)
-                    break
+                elif len(parser):
+                    if turns == 2 and len(self.factory.turns):
+                        longest = _BESIDE_OTHERS
+                    if turns > MOST_AT_ONCE or self.seconds() - began > longest:
+                        self._later = self.factory.turns.take(self._advance)
+                        break
                 head = parser.head()
                 if head is None:
                     self._waitForHead()

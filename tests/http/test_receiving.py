@@ -9,9 +9,12 @@ import pytest
 from handlers import makeRoutes
 from hypothesis import given
 from hypothesis import strategies as st
+from iterated import Iterated
 from visiting import Visit, request
 
 from loopbackd.http.factory import Bounds, HTTPFactory
+from loopbackd.http.messages import Request, Response
+from loopbackd.http.routes import Routes
 
 
 def test_manyPipelined() -> None:
@@ -59,6 +62,36 @@ def test_pipelinedWithoutEnd() -> None:
     assert visit.transport.producerState == "producing"
     assert visit.heard.count(b"hello") == many.count(one)
     visit.end()
+
+
+def test_manyThatPipeline() -> None:
+    """Together they have no more of the reactor than one of them, after one answer each."""
+    clock = Iterated()
+    routes = Routes("test")
+
+    @routes.add("/slow")
+    def slow(request: Request) -> Response:
+        clock.rightNow += 0.001
+        return Response(200, b"hello")
+
+    visits = [Visit(routes, clock)]
+    visits += [visits[0].another() for _ in range(19)]
+    for visit in visits:
+        visit.say(request("/slow") * 10)
+    counts = [visit.heard.count(b"hello") for visit in visits]
+    assert counts[0] < 5
+    assert counts[1:] == [1] * 19
+    rounds = [sum(counts)]
+    while rounds[-1] < 200:
+        clock.iterate()
+        counts = [visit.heard.count(b"hello") for visit in visits]
+        rounds.append(sum(counts))
+        assert rounds[-1] - rounds[-2] < 5
+        # Nobody is far behind.
+        assert max(counts) - min(counts) < 5
+    for visit in visits[1:]:
+        visit.http.connectionLost()
+    visits[0].end()
 
 
 CHUNKED = [("Transfer-Encoding", "chunked")]

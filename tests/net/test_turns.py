@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from iterated import Iterated
 from twisted.internet.task import Clock
 
 from loopbackd.net.turns import LONGEST, Turns
-
-
-class Iterated(Clock):
-    """A clock that calls as a reactor does: what is asked for meanwhile comes the next time."""
-
-    def iterate(self) -> None:
-        """Call what is due now."""
-        for call in list(self.calls):
-            self.calls.remove(call)
-            call.called = 1
-            call.func(*call.args, **call.kw)
 
 
 def test_turns_are_taken_in_order() -> None:

@@ -106,7 +106,7 @@ async def test_bombs_hold_nobody_up() -> None:
     )
     bomb = masked(0xC2, Deflater(Deflating()).deflate(bytes(1 << 24)))
 
-    def visit(address: Any) -> tuple[float, int]:
+    def visit(address: Any) -> tuple[int, int]:
         with ExitStack() as stack:
             plain = stack.enter_context(opened(address))
             bombers = []
@@ -116,21 +116,19 @@ async def test_bombs_hold_nobody_up() -> None:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             for client in bombers:
                 client.sendall(bomb)
-            longest, asked = 0.0, 0
+            asked = 0
             with selectors.DefaultSelector() as selector:
                 for client in bombers:
                     selector.register(client, selectors.EVENT_READ)
                 while not selector.select(0):
-                    began = time.monotonic()
                     plain.sendall(masked(0x81, b"Hello"))
                     assert plain.recv(100) == b"\x81\x05Hello"
-                    longest = max(longest, time.monotonic() - began)
                     asked += 1
-            assert asked > 5
-            return longest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+            return asked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 
-    longest, grown = await visited(visit)
-    assert longest < 0.2
+    asked, grown = await visited(visit)
+    # Before the first of them is done; all at once, it would be one or two.
+    assert asked > 20
     assert grown < 60 << 10
 
 

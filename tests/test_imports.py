@@ -33,6 +33,8 @@ READING_ORDER = [
     "loopbackd.net.eager",
     "loopbackd.net.transport",
     "loopbackd.net.ending",
+    "loopbackd.net.pipes",
+    "loopbackd.net.pump",
     "loopbackd.net.dial",
     "loopbackd.net.port",
     "loopbackd.net.reactor",

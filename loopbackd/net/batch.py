@@ -265,6 +265,9 @@ class BatchReactor(PlainReactor):
             # Both sides have finished sending, but not everything was read.
             self._unwant(selectable, _RESET)
             why = None
+        elif wanted & _IN and not self._unsettled.get(fd, wanted) & _IN:
+            # Read again since this batch: the kernel was not asked whether there is anything.
+            why = None
         elif event & _HANGUP:
             reading = bool(wanted & _IN)
             why = main.CONNECTION_DONE if reading else main.CONNECTION_LOST
@@ -328,7 +331,8 @@ class BatchReactor(PlainReactor):
         return "batch"
 
     def close(self) -> None:
-        """Give back the epoll descriptor."""
+        """Give back the epoll descriptor, and the pipes."""
+        super().close()
         self.removeAll()
         self._epoll.close()
 

@@ -107,6 +107,7 @@ class EagerWrites:
         def startWriting(self) -> None: ...
         def stopWriting(self) -> None: ...
         def _maybePauseProducer(self) -> None: ...
+        def _closeWriteConnection(self) -> None: ...
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """See L{twisted.internet.interfaces.ITLSTransport}; the records are sent eagerly too."""
@@ -229,7 +230,20 @@ class EagerWrites:
 
     def finishBeneath(self) -> None:
         """L{loseWriteConnection}, below whatever is interposed."""
-        super().loseWriteConnection()  # type: ignore[misc]
+        if self.producer is None and self._mayPass():
+            self._writeDisconnecting = True
+            self.reactor.soon(self._finishWriting)
+        else:
+            super().loseWriteConnection()  # type: ignore[misc]
+
+    def _finishWriting(self) -> None:
+        """Close our side if nothing was written or registered since it was asked for."""
+        if self.connected and not (self._aborting or self._writeDisconnected):
+            if self.producer is None and self._mayPass():
+                self._writeDisconnected = True
+                self._closeWriteConnection()
+            else:
+                self.startWriting()
 
     def abortConnection(self) -> None:
         """See L{twisted.internet.interfaces.ITCPTransport}."""
@@ -265,6 +279,8 @@ class EagerWrites:
         """L{loseConnection}, below any TLS started on this transport."""
         if self.connected and not self.disconnecting:
             self._eager = False
+            if self.pump is not None:
+                self.pump.handBack()
             self.disconnecting = 1
             if self.wire is not None:
                 self.wire.close()

@@ -15,6 +15,7 @@ from twisted.internet import tcp, unix
 from twisted.internet.interfaces import IReactorSocket, IReactorSSL, IReactorTCP, IReactorUNIX
 from zope.interface import directlyProvides, implementer, providedBy
 
+from loopbackd.net.pipes import Pipes
 from loopbackd.net.port import Door, Port, UnixPort
 from loopbackd.net.transport import Client, Server, UnixClient, UnixServer
 
@@ -130,11 +131,14 @@ class PlainReactor(Streams):
     A real reactor with eager streams.
 
     What is not a stream (time, threads, name resolution, processes) is the real reactor's own.
+
+    @ivar pipes: for streams that go through one.
     """
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self.core = self
+        self.pipes = Pipes()
         directlyProvides(self, providedBy(reactor))
 
     def __getattr__(self, name: str) -> Any:
@@ -158,6 +162,7 @@ class PlainReactor(Streams):
 
     def close(self) -> None:
         """Give back what this reactor holds; the streams must be closed by then."""
+        self.pipes.close()
 
 
 class Doorway(Streams):

@@ -146,6 +146,23 @@ def test_a_stale_hang_up_is_not_the_new_ones(table: Table) -> None:
     assert [end.told.count("lost") for end in (one, two)] in ([1, 0], [0, 1], [0, 0])
 
 
+def test_who_is_read_again_in_this_batch_has_not_hung_up(table: Table) -> None:
+    """Both sides have finished, but not all was read: the kernel was not asked whether it was."""
+    one, paused = table.reading(2)
+    table.core.rest(paused)
+    paused.sock.shutdown(socket.SHUT_WR)
+    table.peers[1].shutdown(socket.SHUT_WR)
+
+    def readAgain() -> None:
+        table.core.removeReader(one)
+        table.core.addReader(paused)
+
+    one.doing = readAgain
+    paused.doing = lambda: table.core.removeReader(paused)
+    table.core.doRead()
+    assert paused.told == ["read"]
+
+
 def test_who_was_closed_in_this_batch_is_not_served_in_it(table: Table) -> None:
     """Also not to be told that it hung up."""
     one, two = table.reading(2)

@@ -18,6 +18,18 @@ def test_what_the_transports_read_is_there() -> None:
     assert tcp.Connection.TLS is False
 
 
+def test_what_a_pump_takes_over_is_asked_for_by_name() -> None:
+    """Reactors read and write by these two; the rest of a queue begins at its offset."""
+    from twisted.internet import epollreactor, posixbase
+
+    source = inspect.getsource(epollreactor) + inspect.getsource(posixbase)
+    assert "selectable.doRead()" in source and "selectable.doWrite()" in source
+    write = inspect.getsource(abstract.FileDescriptor.doWrite)
+    assert "self.offset" in write and "self.producerPaused" in write
+    assert abstract.FileDescriptor._writeDisconnecting is False
+    assert abstract.FileDescriptor.bufferSize == 1 << 16
+
+
 def test_tls_reaches_beneath_by_four_names() -> None:
     """startTLS takes a class and calls nothing of it but what _Beneath offers."""
     from loopbackd.net.eager import _Beneath

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from loopbackd.connection import Reached, connectionOf
 from loopbackd.net.ending import sendAndReset
+from loopbackd.net.pump import Pump, canPump
 from loopbackd.net.transport import switchProtocol
 from loopbackd.protocols.oneshot import LastWords
 from loopbackd.protocols.relay.machine import machine
@@ -28,7 +29,7 @@ _MOST_HELD: Final = 1 << 16
 """How much a client may say before the target answers; then it is not read from."""
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IPushProducer)
 class Relay(Protocol):
     """
     The client's end: what a service builds for each connection.
@@ -41,6 +42,7 @@ class Relay(Protocol):
 
     _cancel: Callable[[], object] | None = None
     _isDialling = True
+    _pump: Pump | None = None
     _why = ""
 
     def __init__(self, factory: RelayFactory, ahead: Any = None) -> None:
@@ -85,6 +87,21 @@ class Relay(Protocol):
             self.events.clientLost()
         else:
             self.events.clientReset()
+
+    def pauseProducing(self) -> None:
+        """The target takes no more for now."""
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The target takes more; or it is being closed, and has all that it gets."""
+        target = self.target.transport
+        if target.disconnecting:
+            target.unregisterProducer()
+        else:
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The target is gone; what follows from that comes with the news of it."""
 
     def _failed(self, why: str) -> None:
         self._why = why
@@ -135,8 +152,8 @@ class Relay(Protocol):
         # Whoever does not wait for company of its bytes need not do it here either.
         client.setTcpNoDelay(True)
         target.setTcpNoDelay(True)
-        client.registerProducer(target, True)
-        target.registerProducer(client, True)
+        client.registerProducer(self.target, True)
+        target.registerProducer(self, True)
         # Without a step between them.
         self.dataReceived = target.write  # type: ignore[method-assign]
         self.target.dataReceived = client.write  # type: ignore[method-assign]
@@ -145,19 +162,31 @@ class Relay(Protocol):
             self._held.clear()
             if self._size >= _MOST_HELD and not target.producerPaused:
                 client.resumeProducing()
+        if canPump(client) and canPump(target):
+            self._pump = Pump(client, target, self.factory.pipes)
 
     def finishTarget(self) -> None:
         """See L{Ends}."""
-        self.target.transport.unregisterProducer()
-        _finish(self.target.transport, self.transport)
+        self._finish(self.target.transport, self.transport)
 
     def finishClient(self) -> None:
         """See L{Ends}."""
-        self.transport.unregisterProducer()
-        _finish(self.transport, self.target.transport)
+        self._finish(self.transport, self.target.transport)
+
+    def _finish(self, one: Any, other: Any) -> None:
+        pump = self._pump
+        if pump is not None:
+            pump.handBack()
+        one.unregisterProducer()
+        _cutShort(one, other)
+        one.loseWriteConnection()
+        if pump is not None:
+            # The other direction goes on.
+            pump.take()
 
     def closeTarget(self) -> None:
         """See L{Ends}."""
+        self._stopPumping()
         target = self.target.transport
         target.unregisterProducer()
         target.loseConnection()
@@ -166,12 +195,14 @@ class Relay(Protocol):
 
     def closeClient(self) -> None:
         """See L{Ends}."""
+        self._stopPumping()
         self.transport.unregisterProducer()
         _cutShort(self.transport, self.target.transport)
         self.transport.loseConnection()
 
     def closeBoth(self) -> None:
         """See L{Ends}."""
+        self._stopPumping()
         client, target = self.transport, self.target.transport
         client.unregisterProducer()
         target.unregisterProducer()
@@ -179,21 +210,22 @@ class Relay(Protocol):
         target.loseConnection()
         if getattr(target, "hasUnsent", True):
             # Else the client is closed in a moment.
-            _finish(client, target)
+            self._finish(client, target)
 
     def resetTarget(self) -> None:
         """See L{Ends}."""
+        self._stopPumping()
         sendAndReset(self.target.transport)
 
     def resetClient(self) -> None:
         """See L{Ends}."""
+        self._stopPumping()
         sendAndReset(self.transport)
 
-
-def _finish(one: Any, other: Any) -> None:
-    """Finish sending to one as the other did: what was cut short does not become a clean end."""
-    _cutShort(one, other)
-    one.loseWriteConnection()
+    def _stopPumping(self) -> None:
+        pump, self._pump = self._pump, None
+        if pump is not None:
+            pump.close()
 
 
 def _cutShort(one: Any, other: Any) -> None:
@@ -211,7 +243,7 @@ def _askedOf(transport: Any) -> tuple[str, tuple[bytes, ...]]:
     return hello.serverName, (agreed,) if agreed else ()
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IPushProducer)
 class TargetEnd(Protocol):
     """The target's end."""
 
@@ -231,6 +263,21 @@ class TargetEnd(Protocol):
 
     def writeConnectionLost(self) -> None:
         """As was asked."""
+
+    def pauseProducing(self) -> None:
+        """The client takes no more for now."""
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client takes more; or it is being closed, and has all that it gets."""
+        client = self._relay.transport
+        if client.disconnecting:
+            client.unregisterProducer()
+        else:
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The client is gone; what follows from that comes with the news of it."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The target is gone."""

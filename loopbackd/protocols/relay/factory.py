@@ -36,6 +36,7 @@ class RelayFactory(Factory):
 
     @ivar clock: the reactor, as something that tells the time.
     @ivar deadlines: the relays that must get on by a time.
+    @ivar pipes: for streams that go through one.
     @ivar way: the way to the target.
     @ivar origin: the same for one that is spoken to with TLS.
     """
@@ -73,6 +74,7 @@ class RelayFactory(Factory):
         if self.target is None:
             raise ValueError(_NO_TARGET)
         self.clock = surroundings.reactor
+        self.pipes = surroundings.reactor.pipes
         self._service = surroundings.service
         self._lines = OncePerSecond(self.clock)
         self._lingering: set[Relay] = set()

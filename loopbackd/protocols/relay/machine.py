@@ -20,7 +20,12 @@ from automat import TypeMachineBuilder
 
 
 class Events(Protocol):
-    """What can happen to a relay; all of it may happen at any time, and be told more than once."""
+    """
+    What can happen to a relay.
+
+    An end is told of once, says nothing before it is there and nothing after it is lost; a deadline
+    is only told of while it runs.
+    """
 
     def connected(self) -> None:
         """The target has taken the connection."""
@@ -93,7 +98,6 @@ def _machine() -> Callable[[Ends], Events]:
     targetDone = builder.state("targetDone")
     draining = builder.state("draining")
     clientGone = builder.state("clientGone")
-    targetGone = builder.state("targetGone")
     over = builder.state("over")
 
     @dialling.upon(Events.connected).to(open_)
@@ -118,8 +122,8 @@ def _machine() -> Callable[[Ends], Events]:
         ends.refuse()
 
     for state in (dialling, diallingDone):
-        state.upon(Events.failed).to(targetGone)(refuse)
-        state.upon(Events.overdue).to(targetGone)(refuseAfterAll)
+        state.upon(Events.failed).to(over)(refuse)
+        state.upon(Events.overdue).to(over)(refuseAfterAll)
         state.upon(Events.clientLost).to(over)(cancel)
         state.upon(Events.clientReset).to(over)(cancel)
 
@@ -151,34 +155,27 @@ def _machine() -> Callable[[Ends], Events]:
 
     for state in (open_, clientDone, targetDone, draining):
         state.upon(Events.clientLost).to(clientGone)(closeTarget)
-        state.upon(Events.targetLost).to(targetGone)(closeClient)
+        state.upon(Events.targetLost).to(over)(closeClient)
         state.upon(Events.clientReset).to(over)(resetTarget)
         state.upon(Events.targetReset).to(over)(resetClient)
 
     clientGone.upon(Events.overdue).to(over)(resetTarget)
+    clientGone.upon(Events.targetFinished).loop().returns(None)
     for event in (Events.targetLost, Events.targetReset):
         clientGone.upon(event).to(over).returns(None)
-    for event in (Events.clientLost, Events.clientReset):
-        targetGone.upon(event).to(over).returns(None)
-    # Whoever could not be stopped from connecting.
-    for state in (clientGone, targetGone, over):
-        state.upon(Events.connected).loop()(resetTarget)
-
-    known = {
-        dialling: "targetFinished targetLost targetReset",
-        diallingDone: "clientFinished targetFinished targetLost targetReset",
-        open_: "connected failed overdue",
-        clientDone: "connected failed overdue clientFinished",
-        targetDone: "connected failed overdue targetFinished",
-        draining: "connected failed overdue clientFinished targetFinished",
-        clientGone: "failed clientFinished targetFinished clientLost clientReset",
-        targetGone: "failed overdue clientFinished targetFinished targetLost targetReset",
-        over: "failed overdue clientFinished targetFinished"
-        " clientLost clientReset targetLost targetReset",
-    }
-    for state, names in known.items():
-        for name in names.split():
-            state.upon(getattr(Events, name)).loop().returns(None)
+    # What cannot happen has no transition: an input costs as much as there are transitions.
+    over.upon(Events.connected).loop()(resetTarget)
+    for event in (
+        Events.failed,
+        Events.overdue,
+        Events.clientFinished,
+        Events.clientLost,
+        Events.clientReset,
+        Events.targetFinished,
+        Events.targetLost,
+        Events.targetReset,
+    ):
+        over.upon(event).loop().returns(None)
     return builder.build()
 
 

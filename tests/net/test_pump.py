@@ -224,8 +224,8 @@ async def test_streams_are_whole_however_often_they_are_handed_back(core: Any) -
         fromOther, fromOne = (size for size, _ in said)
         assert both.one.bytesReceived == both.other.bytesSent == fromOne
         assert both.other.bytesReceived == both.one.bytesSent == fromOther
-        assert both.pipes.taken > 100
-        assert all(0 < end.heard < 0.9 * fromOne for end in both.ends)
+        assert both.pipes.taken > 20
+        assert all(0 < end.heard < end.transport.bytesReceived for end in both.ends)
 
 
 @pytest_twisted.ensureDeferred

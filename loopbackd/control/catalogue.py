@@ -1,4 +1,4 @@
-"""What there is to be had: the kinds of toxics, with their attributes and bounds."""
+"""What there is to be had: toxics, with their attributes and bounds, and networks by name."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from loopbackd.control import shapes
 from loopbackd.control.toxiproxy import reply
 from loopbackd.faults.kinds import kindClass, known
+from loopbackd.faults.profiles import PROFILES, expand
 from loopbackd.http.endpoints import withoutMarks
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
@@ -26,6 +27,17 @@ def catalogueRoutes() -> Routes:
     def kinds(request: Request) -> Response:
         """The kinds of toxics, with a JSON Schema for each attribute."""
         return reply(shapes.ToxicKinds(toxics=list(_kinds())))
+
+    @routes.add("/profiles", group="catalogue", returns=shapes.ProfileKinds)
+    def profiles(request: Request) -> Response:
+        """The networks by name, and the toxics each amounts to."""
+        found = [
+            shapes.ProfileKind(
+                name=name, toxics=list(expand(name)), **msgspec.structs.asdict(profile)
+            )
+            for name, profile in PROFILES.items()
+        ]
+        return reply(shapes.ProfileKinds(profiles=found))
 
     return routes
 

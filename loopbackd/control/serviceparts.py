@@ -10,8 +10,9 @@ from loopbackd.connection import Connection
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
 from loopbackd.control.faults import asToxic, change, find, put, settingsOf
-from loopbackd.control.services import GROUP, JSON, NOT_FOUND, findService, readObject
+from loopbackd.control.services import GROUP, JSON, NOT_FOUND, findService, readAs, readObject
 from loopbackd.control.toxiproxy import reply
+from loopbackd.faults.profiles import inUse, use
 from loopbackd.http.endpoints import Takes
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response
@@ -87,10 +88,7 @@ def toxicRoutes(loopback: Loopback) -> Routes:
         """Change how much of a toxic there is; attributes that are left out stay."""
         toxics = findService(loopback, service).toxics
         find(toxics, toxic)
-        try:
-            wanted = msgspec.json.decode(request.body, type=shapes.ToxicChange)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise HTTPError(400, f"the body: {str(error).replace('`', '')}") from None
+        wanted = readAs(request.body, shapes.ToxicChange)
         return reply(asToxic(change(toxics, toxic, wanted.attributes, wanted.toxicity)))
 
     @add(
@@ -106,6 +104,40 @@ def toxicRoutes(loopback: Loopback) -> Routes:
         find(toxics, toxic)
         toxics.remove(toxic)
         return Response(204)
+
+    @add(
+        "/services/{service}/profile",
+        group=_TOXICS,
+        returns=shapes.ProfileChoice,
+        answers=NOT_FOUND,
+    )
+    def profile(request: Request, service: str) -> Response:
+        """The profile whose toxics a service has, all of them unchanged."""
+        return reply(shapes.ProfileChoice(profile=inUse(findService(loopback, service).toxics)))
+
+    @add(
+        "/services/{service}/profile",
+        methods=["PUT"],
+        takes=Takes.WHOLE,
+        group=_TOXICS,
+        consumes=[JSON],
+        accepts=shapes.ProfileChoice,
+        returns=shapes.Toxics,
+        answers=NOT_FOUND,
+    )
+    def profileChosen(request: Request, service: str) -> Response:
+        """
+        Give a service the toxics of a profile, and take those of any other profile away.
+
+        All other toxics stay; C{/profiles} has the names.
+        """
+        toxics = findService(loopback, service).toxics
+        wanted = readAs(request.body, shapes.ProfileChoice)
+        try:
+            use(toxics, wanted.profile)
+        except ValueError as error:
+            raise HTTPError(400, str(error)) from None
+        return reply(shapes.Toxics(toxics=[asToxic(toxic) for toxic in toxics]))
 
     return routes
 

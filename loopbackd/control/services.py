@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from twisted.internet.interfaces import IAddress
@@ -15,6 +15,7 @@ from loopbackd.control.faults import MOST_TOXICS, asToxic
 from loopbackd.control.proxies import Proxies
 from loopbackd.control.toxiproxy import reply
 from loopbackd.controlsettings import ControlSettings
+from loopbackd.faults.profiles import inUse
 from loopbackd.http.endpoints import Takes
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response
@@ -25,6 +26,8 @@ from loopbackd.net.endpoint import shown
 from loopbackd.protocols.registry import known
 from loopbackd.service import Loopback, ServiceExists
 from loopbackd.settings import ServiceSettings, SettingsError, convert
+
+T = TypeVar("T")
 
 GROUP: Final = "services"
 JSON: Final = "application/json"
@@ -47,16 +50,25 @@ def findService(loopback: Loopback, name: str) -> LiveService:
         raise HTTPError(404, f"there is no service {name[:200]!r}") from None
 
 
+def readAs(body: bytes, kind: type[T]) -> T:
+    """
+    What a body says, in our own strict way.
+
+    @raise HTTPError: 400; it is no JSON, or not that.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise HTTPError(400, f"the body: {str(error).replace('`', '')}") from None
+
+
 def readObject(body: bytes) -> dict[str, Any]:
     """
     The object that a body is.
 
     @raise HTTPError: 400; it is none.
     """
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise HTTPError(400, f"the body: {str(error).replace('`', '')}") from None
+    return readAs(body, dict[str, Any])
 
 
 def asService(
@@ -78,6 +90,7 @@ def asService(
         added=loopback.isAdded(live.name),
         listening=[shown(address) for address in addresses.get(live.name, ())],
         target=settings.target,
+        profile=None if live.toxics.isEmpty else inUse(live.toxics),
         toxics=[asToxic(toxic) for toxic in live.toxics],
         connections=shapes.Counts(
             open=totals.open,

@@ -150,6 +150,7 @@ class Service(msgspec.Struct, kw_only=True):
 
     @ivar added: it is not in the configuration.
     @ivar listening: the addresses it listens on now.
+    @ivar profile: the network whose toxics it has, all of them unchanged.
     @ivar settings: what was asked, as in a configuration, where it is not the default.
     """
 
@@ -160,6 +161,7 @@ class Service(msgspec.Struct, kw_only=True):
     added: bool
     listening: list[str]
     target: str
+    profile: str | None
     toxics: list[Toxic]
     connections: Counts
     settings: dict[str, Any]
@@ -234,6 +236,43 @@ class Stubs(msgspec.Struct, kw_only=True):
 
     stubs: list[Stub]
     states: dict[str, str]
+
+
+class ProfileChoice(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The profile that a service has, or is to have; C{null} for none."""
+
+    profile: str | None
+
+
+class ProfileKind(msgspec.Struct, kw_only=True):
+    """
+    A network by name.
+
+    @ivar what: what it is like.
+    @ivar source: who has published its figures.
+    @ivar round_trip: milliseconds there and back.
+    @ivar jitter: milliseconds by which each way is longer or shorter.
+    @ivar down: kilobits a second towards the client; 0 for as many as there are.
+    @ivar up: the same from the client.
+    @ivar loss: the probability that a segment is lost, each way.
+    @ivar toxics: what it amounts to.
+    """
+
+    name: str
+    what: str
+    source: str
+    round_trip: float
+    jitter: float
+    down: float
+    up: float
+    loss: float
+    toxics: list[ToxicSettings]
+
+
+class ProfileKinds(msgspec.Struct, kw_only=True):
+    """The networks there are by name, slow to fast, then the troublesome."""
+
+    profiles: list[ProfileKind]
 
 
 class ToxicKind(msgspec.Struct, kw_only=True):

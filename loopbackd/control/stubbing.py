@@ -9,7 +9,7 @@ import msgspec
 
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
-from loopbackd.control.services import JSON, NOT_FOUND, asked, findService
+from loopbackd.control.services import JSON, NOT_FOUND, asked, findService, readAs
 from loopbackd.control.toxiproxy import reply
 from loopbackd.http.endpoints import Takes
 from loopbackd.http.errors import HTTPError
@@ -56,10 +56,7 @@ def stubRoutes(loopback: Loopback) -> Routes:
             raise HTTPError(404, f"there is no stub {name[:200]!r}") from None
 
     def read(body: bytes) -> StubSettings:
-        try:
-            settings = msgspec.json.decode(body, type=StubSettings)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise HTTPError(400, f"the body: {str(error).replace('`', '')}") from None
+        settings = readAs(body, StubSettings)
         if settings.name is not None:
             checkName(settings.name)
         return settings

@@ -256,8 +256,9 @@ class EagerWrites:
 
     def cutConnection(self) -> None:
         """Close at once, as with C{abortConnection}, but with an end (FIN) and no reset."""
-        self._isCut = True
-        self.abortConnection()
+        if not self._aborting:
+            self._isCut = True
+            self.abortConnection()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """L{write} the chunks as one."""

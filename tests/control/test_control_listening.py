@@ -1,0 +1,302 @@
+"""Who may use the API, where it listens, and what bounds it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from controlled import API, HERE, inThread, reactor, running
+from running import Running, refused, service
+from twisted.internet.task import deferLater
+
+from loopbackd.controlsettings import ControlSettings
+from loopbackd.peer.identity import PeerIdentity
+from loopbackd.settings import SettingsError
+
+_ASK = """
+import encodings.idna, http.client, os, sys
+os.setuid(int(sys.argv[2]))
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=10)
+connection.request("GET", "/proxies")
+answer = connection.getresponse()
+print(answer.status, answer.read().decode())
+"""
+
+
+def asUser(port: int, uid: int) -> str:
+    """What another user is told."""
+    words = [sys.executable, "-c", _ASK, str(port), str(uid)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=20, check=True).stdout
+
+
+@pytest_twisted.ensureDeferred
+async def test_other_users(needsRoot: None) -> None:
+    """They are told who may, until the operator lets them in; a change counts at once."""
+    async with running() as api:
+        told = await inThread(asUser, api.port, 4321)
+        assert told.startswith("403 ") and "not for uid 4321" in told
+        assert "uids = [4321] in [control]" in told
+        settings = ControlSettings(endpoint=HERE, twin=False, uids=(4321,))
+        api.control.become(api.control.prepare(settings))
+        assert (await inThread(asUser, api.port, 4321)).startswith("200 ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_users_who_are_unknown() -> None:
+    """They are told so."""
+    async with running() as api:
+        unknown = PeerIdentity(None, 0, None, "", "nobody was home")
+        api.control.connections.identify = lambda sock: unknown
+        told = await api.ask("GET", "/version")
+        assert told.status == 403
+        assert "who asks is unknown (nobody was home)" in told.error
+
+
+async def untilOpen(api: API, number: int) -> None:
+    """Wait until the API has so many connections."""
+    for _ in range(1000):
+        if len(api.control.connections) == number:
+            return
+        await deferLater(reactor, 0.01, lambda: None)
+    raise AssertionError(f"there are {len(api.control.connections)} connections")
+
+
+@pytest_twisted.ensureDeferred
+async def test_strangers_take_no_room_of_others() -> None:
+    """They have few places of their own, and all who may come have theirs."""
+    control = ControlSettings(endpoint=HERE, twin=False, max_connections=2)
+    async with running(control=control) as api:
+        identify = api.control.connections.identify
+        stranger = PeerIdentity(4321, 1, None, "ESTABLISHED", "")
+        api.control.connections.identify = lambda sock: stranger
+        opened: list[socket.socket] = []
+        try:
+            for _ in range(20):
+                opened.append(socket.create_connection(("127.0.0.1", api.port), 10))
+            await untilOpen(api, 16)
+            with pytest.raises(ConnectionResetError):
+                await inThread(opened[-1].recv, 1)
+            assert len(api.control.connections) == 16
+            api.control.connections.identify = identify
+            assert (await api.ask("GET", "/version")).status == 200
+            await untilOpen(api, 16)
+            opened += [socket.create_connection(("127.0.0.1", api.port), 10) for _ in range(2)]
+            await untilOpen(api, 18)
+            with pytest.raises((ConnectionError, http.client.HTTPException)):
+                await api.ask("GET", "/version")
+        finally:
+            for one in opened:
+                one.close()
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:8474"}, 200),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "192.168.1.1"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"User-Agent": "Mozilla/5.0"}, 403),
+        ({"User-Agent": "mozilla/5.0"}, 200),
+        ({"User-Agent": "Mozilla/5.0", "Sec-Fetch-Site": "none"}, 403),
+        ({"User-Agent": "Mozilla/5.0", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"User-Agent": "Mozilla/5.0", "Sec-Fetch-Site": "same-origin", "Origin": "x"}, 403),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_pages(fields: dict[str, str], status: int) -> None:
+    """No page of the web gets anything, nor is anything said of other origins."""
+    async with running() as api:
+        for method, path in [("GET", "/proxies"), ("POST", "/reset"), ("GET", "/nope")]:
+            told = await api.ask(method, path, headers=fields)
+            wanted = {200: 204 if method == "POST" else 404 if path == "/nope" else 200}
+            assert told.status == wanted.get(status, status)
+            assert told.headers["X-Content-Type-Options"] == "nosniff"
+            assert not [name for name in told.headers if name.startswith("Access-Control")]
+        if "User-Agent" in fields and status == 403 and len(fields) == 1:
+            assert told.error == "User agent not allowed"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_preflight_is_told_nothing() -> None:
+    """So that a browser does not go on."""
+    async with running() as api:
+        fields = {"Origin": "http://evil.example", "Access-Control-Request-Method": "DELETE"}
+        told = await api.ask("OPTIONS", "/proxies/p", headers=fields)
+        assert told.status == 403
+
+
+@pytest_twisted.ensureDeferred
+async def test_bodies_and_heads_are_bounded() -> None:
+    """In bytes, and nothing comes of them."""
+    control = ControlSettings(endpoint=HERE, twin=False, max_body=2000, max_head=1024)
+    async with running(control=control) as api:
+        told = await api.ask("POST", "/populate", b"[" + b" " * 3000 + b"]")
+        assert told.status == 413 and "2000 bytes" in told.error
+        told = await api.ask("GET", "/version", headers={"X": "x" * 2000})
+        assert told.status == 431
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /version HT",
+        b"POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_time_is_bounded(data: bytes) -> None:
+    """A trickle of bytes does not buy any."""
+    control = ControlSettings(endpoint=HERE, twin=False, timeout=1.0)
+    async with running(control=control) as api:
+
+        def trickle() -> float:
+            start = time.monotonic()
+            with socket.create_connection(("127.0.0.1", api.port), 10) as client:
+                client.settimeout(0.2)
+                client.sendall(data)
+                while time.monotonic() - start < 10:
+                    try:
+                        client.sendall(b" ")
+                        client.recv(1000)
+                        break
+                    except TimeoutError:
+                        continue
+                    except ConnectionError:
+                        break
+            return time.monotonic() - start
+
+        assert await inThread(trickle) < 4
+
+
+@pytest_twisted.ensureDeferred
+async def test_other_machines_are_never_listened_for() -> None:
+    """Their users are unknown."""
+    async with running() as api:
+        with pytest.raises(SettingsError, match="other machines could reach it"):
+            api.control.prepare(ControlSettings(endpoint="tcp:0"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_change_that_is_forgone() -> None:
+    """The API stays where it is, and is where it was wanted only for as long as it takes."""
+    async with running() as api:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        ready = api.control.prepare(ControlSettings(endpoint=f"tcp:{port}:interface=127.0.0.1"))
+        ready.forgo()
+        await deferLater(reactor, 0.01, lambda: None)
+        assert refused(port)
+        assert (await api.ask("GET", "/version")).status == 200
+
+
+def test_a_busy_port_is_refused_in_one_line(daemon: Callable[..., Running], tmp_path: Path) -> None:
+    """Never a daemon without its API: who has it is said, and what to do."""
+    first = daemon("--listen", HERE, "--control", HERE)
+    port = first.says(r"control: on 127\.0\.0\.1:(\d+)")[1]
+    for options in (
+        ["--control", f"tcp:{port}:interface=127.0.0.1"],
+        ["--control", f"tcp:{port}:interface=127.0.0.1", "--protocol", "echo"],
+    ):
+        second = daemon("--listen", HERE, *options)
+        assert second.end() == 1
+        (line,) = second.errors.splitlines()
+        assert line.startswith("loopbackd: control: cannot listen on tcp:")
+        assert "twistd" in line and "--control off" in line and "--listen" not in line
+    first.stop()
+
+
+@pytest.mark.parametrize(
+    ("control", "said"),
+    [
+        ("tcp:0", "other machines could reach it"),
+        ("nope:1", "there is no kind 'nope'"),
+        ("tcp:x", "port 'x' is not a number"),
+        ("on", "is not complete"),
+    ],
+)
+def test_what_is_no_endpoint(daemon: Callable[..., Running], control: str, said: str) -> None:
+    """It is found before anything listens."""
+    running = daemon("--listen", HERE, "--control", control)
+    assert running.end() == 1
+    (line,) = running.errors.splitlines()
+    assert line.startswith("loopbackd: control: ") and said in line
+
+
+def test_a_unix_socket_is_its_owners(
+    daemon: Callable[..., Running], tmp_path: Path, program: Callable[..., str]
+) -> None:
+    """Mode 0600, and curl reaches it."""
+    path = tmp_path / "control.sock"
+    running = daemon("--listen", HERE, "--control", f"unix:{path}")
+    running.says("control: on ")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    curl = [program("curl"), "-sS", "--unix-socket", str(path), "http://localhost/version"]
+    assert subprocess.check_output(curl, timeout=20) == b'{"version": "2.12.0"}\n'
+    running.stop()
+    assert not path.exists()
+
+
+def get(port: int, path: str, method: str = "GET", body: str | None = None) -> tuple[int, Any]:
+    """Status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_the_configuration_is_read_again(daemon: Callable[..., Running], tmp_path: Path) -> None:
+    """The API moves, goes and comes, with what was added; where it cannot, nothing changes."""
+    config = tmp_path / "it.toml"
+
+    def write(control: str, more: str = "") -> None:
+        text = service("echo", HERE, "echo", "twin = false") + more
+        config.write_text(f"{text}\n[control]\ntwin = false\nendpoint = '{control}'\n")
+
+    write(HERE)
+    running = daemon("--config", str(config), "--control", HERE)
+    port = int(running.says(r"control: on 127\.0\.0\.1:(\d+)")[1])
+    body = '{"name": "p", "upstream": "127.0.0.1:1"}'
+    assert get(port, "/proxies", "POST", body)[0] == 201
+    running.send(signal.SIGHUP)
+    running.says("The configuration was read again")
+    assert b'"p"' in get(port, "/proxies")[1]
+    write(HERE, service("p"))
+    running.send(signal.SIGHUP)
+    line = running.says("Nothing was changed: (.*)")[1]
+    assert "'p': one of that name was added" in line
+    assert b'"p"' in get(port, "/proxies")[1]
+    running.stop()
+
+
+def test_it_is_ended_first(daemon: Callable[..., Running]) -> None:
+    """A connection that is kept alive does not keep the daemon."""
+    running = daemon("--listen", HERE, "--control", HERE, "--drain", "30")
+    port = int(running.says(r"control: on 127\.0\.0\.1:(\d+)")[1])
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert re.match(rb"HTTP/1.1 200 ", client.recv(1000))
+        start = time.monotonic()
+        running.stop()
+        assert time.monotonic() - start < 10
+        assert client.recv(1000) == b""

@@ -1,4 +1,4 @@
-"""The ``loopbackd`` command: protocols, configurations, the authority, one of your own."""
+"""The ``loopbackd`` command: a running daemon's services and toxics, and what needs none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 import click
 
 from loopbackd.cacommands import ca
+from loopbackd.commands.completion import completion
+from loopbackd.commands.services import reset, service
+from loopbackd.commands.toxics import toxic
 from loopbackd.faultcommands import profiles, toxics
 from loopbackd.newpackage import NameTaken, write
 from loopbackd.prepared import load
@@ -25,9 +28,8 @@ def main() -> None:
     """
 
 
-main.add_command(ca)
-main.add_command(toxics)
-main.add_command(profiles)
+for command in (ca, service, toxic, reset, toxics, profiles, completion):
+    main.add_command(command)
 
 
 @main.command()
@@ -48,8 +50,8 @@ def checkConfig(file: Path) -> None:
         settings, _ = load(file)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    for service in settings.service:
-        click.echo(f"{service.name}: {service.protocol} on {service.endpoint}")
+    for one in settings.service:
+        click.echo(f"{one.name}: {one.protocol} on {one.endpoint}")
 
 
 @main.command()

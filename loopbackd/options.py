@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -62,7 +63,7 @@ class Options(usage.Options):
     def __init__(self) -> None:
         super().__init__()
         self._serve: list[tuple[str, str]] = []
-        self._relay: list[tuple[str, str]] = []
+        self._relay: list[tuple[str, str, str]] = []
         # twistd --rundir goes elsewhere before the next reload.
         self._directory = Path.cwd()
 
@@ -82,10 +83,13 @@ class Options(usage.Options):
 
     def opt_relay(self, relay: str) -> None:
         """
-        A service that leads to a real server, as PORT=HOST:PORT or ENDPOINT=TARGET; can be given
-        more than once.
+        A service that leads to a real server, as PORT=HOST:PORT, ENDPOINT=TARGET or NAME@...; can
+        be given more than once.
         """
-        self._relay.append(splitRelay(relay))
+        name, at, rest = relay.partition("@")
+        if not at or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+            name, rest = "", relay
+        self._relay.append((name, *splitRelay(rest)))
 
     opt_r = opt_relay
 
@@ -153,12 +157,14 @@ class Options(usage.Options):
             protocol = "auto" if protocol is None else protocol
             wanted.insert(0, (protocol, DEFAULT_ENDPOINT if endpoint is None else endpoint))
         services: list[dict[str, Any]] = []
-        everything = [(protocol, endpoint, "") for protocol, endpoint in wanted]
-        everything += [("relay", endpoint, target) for endpoint, target in self._relay]
-        for protocol, endpoint, target in everything:
+        everything = [("", protocol, endpoint, "") for protocol, endpoint in wanted]
+        everything += [(name, "relay", endpoint, target) for name, endpoint, target in self._relay]
+        taken = {name for name, _, _ in self._relay}
+        for name, protocol, endpoint, target in everything:
             services.append(
                 {
-                    "name": freeName(protocol, {service["name"] for service in services}),
+                    "name": name
+                    or freeName(protocol, taken | {service["name"] for service in services}),
                     "protocol": protocol,
                     "endpoint": endpoint,
                     "target": target,

@@ -284,6 +284,13 @@ READING_ORDER = [
     "loopbackd.tap",
     "loopbackd.cacommands",
     "loopbackd.faultcommands",
+    "loopbackd.controlclient",
+    "loopbackd.commands",
+    "loopbackd.commands.output",
+    "loopbackd.commands.asking",
+    "loopbackd.commands.services",
+    "loopbackd.commands.toxics",
+    "loopbackd.commands.completion",
     "loopbackd.cli",
 ]
 

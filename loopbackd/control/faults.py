@@ -13,7 +13,7 @@ from loopbackd.control.notes import warnOfUnknown
 from loopbackd.explaining import explain
 from loopbackd.faults.kinds import NoSuchKind, kindClass
 from loopbackd.faults.toxics import NameTaken, Toxic, Toxics, check, named
-from loopbackd.faultsettings import ToxicSettings
+from loopbackd.faultsettings import MatchSettings, ToxicSettings
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request
 
@@ -68,7 +68,15 @@ def asToxic(toxic: Toxic) -> shapes.Toxic:
         stream=toxic.stream,
         toxicity=toxic.toxicity,
         seed=toxic.seed,
+        match=_asMatch(toxic.settings.match),
     )
+
+
+def _asMatch(asked: MatchSettings | None) -> dict[str, Any] | None:
+    """What was asked of the connections, and nothing that was not."""
+    if asked is None:
+        return None
+    return {name: one for name, one in msgspec.structs.asdict(asked).items() if one is not None}
 
 
 def readToxic(request: Request, value: Any, taken: frozenset[str] = frozenset()) -> ToxicSettings:

@@ -9,10 +9,11 @@ import msgspec
 from loopbackd.connection import Connection
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
-from loopbackd.control.faults import asToxic, change, find, put, settingsOf
+from loopbackd.control.faults import asToxic, change, put, settingsOf
 from loopbackd.control.services import GROUP, JSON, NOT_FOUND, findService, readAs, readObject
 from loopbackd.control.toxiproxy import reply
 from loopbackd.faults.profiles import inUse, use
+from loopbackd.faults.toxics import Toxic, Toxics
 from loopbackd.http.endpoints import Takes
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response
@@ -21,6 +22,18 @@ from loopbackd.live import LiveService
 from loopbackd.service import Loopback
 
 _TOXICS: Final = "toxics of services"
+
+
+def _find(toxics: Toxics, service: str, name: str) -> Toxic:
+    """
+    The toxic of that name.
+
+    @raise HTTPError: 404; the service has none.
+    """
+    try:
+        return toxics.get(name)
+    except KeyError:
+        raise HTTPError(404, f"service {service[:200]!r} has no toxic {name[:200]!r}") from None
 
 
 def toxicRoutes(loopback: Loopback) -> Routes:
@@ -72,7 +85,7 @@ def toxicRoutes(loopback: Loopback) -> Routes:
     )
     def shown(request: Request, service: str, toxic: str) -> Response:
         """One toxic."""
-        return reply(asToxic(find(findService(loopback, service).toxics, toxic)))
+        return reply(asToxic(_find(findService(loopback, service).toxics, service, toxic)))
 
     @add(
         "/services/{service}/toxics/{toxic}",
@@ -87,7 +100,7 @@ def toxicRoutes(loopback: Loopback) -> Routes:
     def changed(request: Request, service: str, toxic: str) -> Response:
         """Change how much of a toxic there is; attributes that are left out stay."""
         toxics = findService(loopback, service).toxics
-        find(toxics, toxic)
+        _find(toxics, service, toxic)
         wanted = readAs(request.body, shapes.ToxicChange)
         return reply(asToxic(change(toxics, toxic, wanted.attributes, wanted.toxicity)))
 
@@ -101,7 +114,7 @@ def toxicRoutes(loopback: Loopback) -> Routes:
     def removed(request: Request, service: str, toxic: str) -> Response:
         """Take a toxic away; what it holds goes on at once."""
         toxics = findService(loopback, service).toxics
-        find(toxics, toxic)
+        _find(toxics, service, toxic)
         toxics.remove(toxic)
         return Response(204)
 

@@ -23,7 +23,6 @@ from loopbackd.http.routes import Routes
 from loopbackd.listener import CannotListen
 from loopbackd.live import LiveService
 from loopbackd.net.endpoint import shown
-from loopbackd.protocols.registry import known
 from loopbackd.service import Loopback, ServiceExists
 from loopbackd.settings import ServiceSettings, SettingsError, convert
 
@@ -162,9 +161,8 @@ def serviceRoutes(
                 "allow_remote = true: the operator has not allowed that; let allow_remote = true"
                 " stand in [control]",
             )
-        names = {one.name for one in known()}
         for protocol in _protocols(found):
-            if protocol not in names:
+            if ":" in protocol:
                 raise HTTPError(
                     400,
                     f"protocol = {protocol[:100]!r}: code is not loaded at the word of a client;"

@@ -124,6 +124,7 @@ class Toxic(msgspec.Struct, kw_only=True):
     A toxic.
 
     @ivar seed: with it the same connections suffer the same again.
+    @ivar match: which connections it may hit; C{null} for all.
     """
 
     attributes: dict[str, Any]
@@ -132,6 +133,7 @@ class Toxic(msgspec.Struct, kw_only=True):
     stream: Stream
     toxicity: float
     seed: int
+    match: dict[str, Any] | None
 
 
 class Counts(msgspec.Struct, kw_only=True):

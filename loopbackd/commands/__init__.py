@@ -1,0 +1,1 @@
+"""Subcommands of ``loopbackd`` that ask a running daemon."""

@@ -1,0 +1,135 @@
+"""What the commands that ask a daemon have in common: where it is, and words for its objects."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from loopbackd.controlclient import (
+    DEFAULT,
+    VARIABLE,
+    Address,
+    ControlClient,
+    ControlError,
+    addressOf,
+    path,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_COMPLETION_TIMEOUT = 1.0
+
+
+def controlOption(command: F) -> F:
+    """Adds C{--control}, and gives the command a client for it."""
+    return click.option(
+        "--control",
+        "client",
+        envvar=VARIABLE,
+        default=DEFAULT,
+        show_default=True,
+        show_envvar=True,
+        metavar="ADDRESS",
+        callback=lambda context, parameter, value: _client(value),
+        help="The daemon's control API: http://host:port or unix:/path.",
+    )(command)
+
+
+class _Unreachable(click.ClickException):
+    """Nobody answers; told from a refusal by its exit code."""
+
+    exit_code = 3
+
+
+class CommandClient(ControlClient):
+    """Asks for a command, which ends with what is wrong in one line."""
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """See L{ControlClient.ask}; errors are L{click.ClickException}."""
+        try:
+            return super().ask(method, path, body)
+        except ControlError as error:
+            kind = click.ClickException if error.status else _Unreachable
+            raise kind(str(error)) from None
+
+
+def _client(address: str) -> CommandClient:
+    try:
+        return CommandClient(addressOf(address))
+    except ControlError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def attributesFrom(words: Iterable[str]) -> dict[str, Any]:
+    """
+    The attributes in words as C{name=value}; a value is JSON where it can be, and text otherwise.
+
+    @raise click.BadParameter: one has no C{=}, or comes twice.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{word!r}: write name=value, for example latency=100")
+        if name in found:
+            raise click.BadParameter(f"{name} is there twice")
+        try:
+            found[name] = json.loads(text)
+        except ValueError:
+            found[name] = text
+    return found
+
+
+def shownAttributes(attributes: dict[str, Any]) -> str:
+    """Attributes as they are written on the command line."""
+    return " ".join(f"{name}={_word(value)}" for name, value in sorted(attributes.items()))
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _completing(find: Callable[[ControlClient, click.Context], Iterable[str]]) -> Any:
+    """A completion that asks the daemon, and is silent where there is none."""
+
+    def complete(
+        context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        asked = context.params.get("client")
+        try:
+            where = asked.address if isinstance(asked, ControlClient) else _address()
+            names = list(find(ControlClient(where, _COMPLETION_TIMEOUT), context))
+        except (ControlError, KeyError):
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+def _address() -> Address:
+    return addressOf(os.environ.get(VARIABLE, DEFAULT))
+
+
+def _services(client: ControlClient, context: click.Context) -> Iterable[str]:
+    return [one["name"] for one in client.ask("GET", "/services")["services"]]
+
+
+def _toxics(client: ControlClient, context: click.Context) -> Iterable[str]:
+    found = client.ask("GET", path("services", context.params["service"], "toxics"))
+    return [one["name"] for one in found["toxics"]]
+
+
+def _kinds(client: ControlClient, context: click.Context) -> Iterable[str]:
+    return [one["type"] for one in client.ask("GET", "/toxics")["toxics"]]
+
+
+serviceArgument = click.argument("service", shell_complete=_completing(_services))
+toxicArgument = click.argument("toxic", shell_complete=_completing(_toxics))
+typeArgument = click.argument("type", shell_complete=_completing(_kinds))

@@ -1,0 +1,58 @@
+"""How answers are shown: tables on a terminal, JSON anywhere else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from loopbackd.loglines import escape
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def wantsJSON(asked: bool) -> bool:
+    """Whether a program reads the answer: it was asked for, or nobody looks."""
+    return asked or not sys.stdout.isatty()
+
+
+def showJSON(value: Any) -> None:
+    """Print a value for a program."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def showTable(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """
+    Print a table for people.
+
+    @param empty: what to say where there are no rows.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        # What somebody named a service is no markup, and moves no cursor.
+        table.add_row(*(Text(escape(str(cell))) for cell in row))
+    if table.row_count:
+        Console(highlight=False).print(table)
+    else:
+        click.echo(empty)
+
+
+def say(line: str) -> None:
+    """Print a line for people."""
+    click.echo(escape(line))
+
+
+def jsonOption(command: F) -> F:
+    """Adds C{--json}."""
+    return click.option(
+        "--json", "asJSON", is_flag=True, help="Print JSON, as it is off a terminal."
+    )(command)

@@ -1,0 +1,200 @@
+"""``loopbackd service`` and ``loopbackd reset``: the services of a running daemon."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from loopbackd.commands.asking import controlOption, serviceArgument, shownAttributes
+from loopbackd.commands.output import jsonOption, say, showJSON, showTable, wantsJSON
+from loopbackd.controlclient import ControlClient, path
+
+_PORT = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>\d+)")
+
+
+@click.group()
+def service() -> None:
+    """Services of a running daemon."""
+
+
+@service.command("list")
+@controlOption
+@jsonOption
+def listServices(client: ControlClient, asJSON: bool) -> None:
+    """List the services, where they listen, and who is connected."""
+    found = client.ask("GET", "/services")["services"]
+    if wantsJSON(asJSON):
+        showJSON(found)
+        return
+    showTable(
+        ("name", "protocol", "listens on", "target", "open", "in", "out", "toxics"),
+        [
+            (
+                one["name"],
+                one["protocol"],
+                ", ".join(one["listening"]) or f"({one['endpoint']}: off)",
+                one["target"],
+                one["connections"]["open"],
+                one["connections"]["bytes_received"],
+                one["connections"]["bytes_sent"],
+                ", ".join(toxic["name"] for toxic in one["toxics"]),
+            )
+            for one in found
+        ],
+        "there are no services",
+    )
+
+
+@service.command("show")
+@serviceArgument
+@controlOption
+@jsonOption
+def showService(service: str, client: ControlClient, asJSON: bool) -> None:
+    """Show a SERVICE and its open connections."""
+    found = client.ask("GET", path("services", service))
+    found["open_connections"] = client.ask("GET", path("services", service, "connections"))[
+        "connections"
+    ]
+    if wantsJSON(asJSON):
+        showJSON(found)
+        return
+    where = ", ".join(found["listening"]) or f"off; {found['endpoint']}"
+    say(f"{found['name']}: {found['protocol']}, {where}")
+    if found["target"]:
+        say(f"target {found['target']}")
+    for toxic in found["toxics"]:
+        say(
+            f"toxic {toxic['name']}: {toxic['type']} {toxic['stream']}"
+            f" {shownAttributes(toxic['attributes'])}"
+        )
+    showTable(
+        ("id", "from", "uid", "pid", "state", "in", "out", "toxics"),
+        [
+            (
+                one["id"],
+                one["remote"],
+                _known(one["uid"]),
+                _known(one["pid"]),
+                one["state"],
+                one["bytes_received"],
+                one["bytes_sent"],
+                ", ".join(one["toxics"]),
+            )
+            for one in found["open_connections"]
+        ],
+        "nobody is connected",
+    )
+
+
+def _known(value: object) -> object:
+    return "?" if value is None else value
+
+
+@service.command("add")
+@click.argument("name")
+@click.option(
+    "--listen",
+    "-l",
+    default="0",
+    metavar="ADDRESS",
+    help="Where: a port, host:port, or an endpoint string. [default: a free port of 127.0.0.1]",
+)
+@click.option("--target", "-t", help="Relay to this: host:port, or a client endpoint string.")
+@click.option("--protocol", "-p", help="What it speaks. [default: relay with a target, else auto]")
+@click.option("--profile", help="Begin with the toxics of this profile.")
+@controlOption
+@jsonOption
+def addService(
+    name: str,
+    listen: str,
+    target: str | None,
+    protocol: str | None,
+    profile: str | None,
+    client: ControlClient,
+    asJSON: bool,
+) -> None:
+    """Add a service called NAME; it is there until it is removed or the daemon ends."""
+    asked: dict[str, Any] = {
+        "name": name,
+        "endpoint": endpointFrom(listen),
+        "protocol": protocol or ("relay" if target else "auto"),
+        "twin": False,
+    }
+    if target is not None:
+        asked["target"] = target
+    if profile is not None:
+        asked["profile"] = profile
+    made = client.ask("POST", "/services", asked)
+    if wantsJSON(asJSON):
+        showJSON(made)
+    else:
+        leads = f", to {made['target']}" if made["target"] else ""
+        say(f"{made['name']}: {made['protocol']} on {', '.join(made['listening'])}{leads}")
+
+
+def endpointFrom(listen: str) -> str:
+    """
+    The endpoint string for what was written: a port, C{host:port}, or an endpoint string already.
+
+    Without a host it is 127.0.0.1.
+    """
+    found = _PORT.fullmatch(listen)
+    if found is None:
+        return listen
+    host = (found["host"] or "127.0.0.1").strip("[]")
+    if host == "localhost":
+        host = "127.0.0.1"
+    kind = "tcp6" if ":" in host else "tcp"
+    return f"{kind}:{found['port']}:interface={host.replace(':', chr(92) + ':')}"
+
+
+@service.command("toggle")
+@serviceArgument
+@controlOption
+@jsonOption
+def toggleService(service: str, client: ControlClient, asJSON: bool) -> None:
+    """Switch a SERVICE off, which closes its connections, or on again."""
+    made = client.ask("POST", path("services", service, "toggle"))
+    if wantsJSON(asJSON):
+        showJSON(made)
+    else:
+        say(f"{service} is {'on' if made['enabled'] else 'off'}")
+
+
+@service.command("profile")
+@serviceArgument
+@click.argument("profile", required=False)
+@click.option("--none", "isNone", is_flag=True, help="Take the toxics of its profile away.")
+@controlOption
+@jsonOption
+def profileOfService(
+    service: str, profile: str | None, isNone: bool, client: ControlClient, asJSON: bool
+) -> None:
+    """Give a SERVICE the toxics of a PROFILE, such as 3g; without one, say which it has."""
+    if isNone and profile is not None:
+        raise click.UsageError("--none and a profile: write one of the two")
+    where = path("services", service, "profile")
+    if profile is not None or isNone:
+        client.ask("PUT", where, {"profile": profile})
+    found = client.ask("GET", where)
+    if wantsJSON(asJSON):
+        showJSON(found)
+    else:
+        say(f"{service}: {found['profile'] or 'no profile'}")
+
+
+@service.command("rm")
+@serviceArgument
+@controlOption
+def removeService(service: str, client: ControlClient) -> None:
+    """Be without a SERVICE; its connections are closed."""
+    client.ask("DELETE", path("services", service))
+
+
+@click.command()
+@controlOption
+def reset(client: ControlClient) -> None:
+    """Take every toxic away, and switch every relay on."""
+    client.ask("POST", "/reset")

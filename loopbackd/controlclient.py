@@ -1,0 +1,172 @@
+"""Asking the control API of a running daemon, from another process, one request at a time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+DEFAULT: Final = "http://127.0.0.1:8474"
+"""Where the daemon's control API is if nobody says otherwise."""
+
+VARIABLE: Final = "LOOPBACKD_CONTROL"
+"""The environment variable that says otherwise."""
+
+_TIMEOUT: Final = 30.0
+
+
+class ControlError(Exception):
+    """
+    What was asked was not done; one line that says why and what to do.
+
+    @ivar status: the HTTP status of the answer; 0 where there was none.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a control API is: a host and a port, or the path of a unix socket."""
+
+    host: str
+    port: int
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def addressOf(text: str) -> Address:
+    """
+    The address that somebody wrote: C{http://host:port}, C{host:port}, a port, or C{unix:/path}.
+
+    @raise ControlError: it is none of these.
+    """
+    if text.startswith("unix:"):
+        if text == "unix:":
+            raise ControlError("unix: has no path; write unix:/path/to/control.sock")
+        return Address("localhost", 0, text.removeprefix("unix:"))
+    if text.isascii() and text.isdigit():
+        text = f"127.0.0.1:{text}"
+    try:
+        found = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = found.hostname, found.port
+    except ValueError:
+        found, host, port = None, None, None
+    if found is None or found.scheme != "http" or not host or found.path not in ("", "/"):
+        raise ControlError(
+            f"{text!r} is no address of a control API; write {DEFAULT} or unix:/path/to.sock"
+        )
+    return Address(host, 8474 if port is None else port)
+
+
+def path(*names: str) -> str:
+    """The path of a thing by its names, whatever they consist of."""
+    return "".join(f"/{quote(name, safe='')}" for name in names)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = address.path
+
+    def connect(self) -> None:
+        """Connect to the path."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        try:
+            self.sock.connect(self._path)
+        except OSError:
+            self.sock.close()
+            raise
+
+
+class ControlClient:
+    """
+    Asks one daemon.
+
+    No proxy is ever used, whatever the environment says.
+    """
+
+    def __init__(self, address: Address, timeout: float = _TIMEOUT) -> None:
+        self.address = address
+        self._timeout = timeout
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """
+        Ask and wait for the answer.
+
+        @param body: what is sent as JSON; L{None} for nothing.
+        @return: the JSON of the answer; L{None} where it has no body.
+        @raise ControlError: nobody answers there, or the answer is an error.
+        """
+        status, answered = self._exchange(method, path, body)
+        try:
+            found = json.loads(answered) if answered else None
+        except ValueError:
+            found = None
+            if status < 400:
+                raise ControlError(
+                    f"{self.address} does not answer as loopbackd does; is that its control API?"
+                ) from None
+        if status >= 400:
+            raise ControlError(_reason(found, answered, status), status)
+        return found
+
+    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
+        connection = self._connection()
+        fields = {} if body is None else {"Content-Type": "application/json"}
+        sent = None if body is None else json.dumps(body).encode()
+        try:
+            connection.request(method, path, sent, fields)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except TimeoutError:
+            raise ControlError(
+                f"{self.address} did not answer within {self._timeout:g} s"
+            ) from None
+        except ConnectionRefusedError:
+            raise ControlError(self._nobody("nothing listens there")) from None
+        except FileNotFoundError:
+            raise ControlError(self._nobody("there is no such socket")) from None
+        except OSError as error:
+            raise ControlError(f"{self.address}: {error.strerror or error}") from None
+        except http.client.HTTPException as error:
+            raise ControlError(
+                f"{self.address} does not speak HTTP as loopbackd does: {error!r:.200}"
+            ) from None
+        finally:
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.address.path:
+            return _UnixConnection(self.address, self._timeout)
+        return http.client.HTTPConnection(
+            self.address.host, self.address.port, timeout=self._timeout
+        )
+
+    def _nobody(self, why: str) -> str:
+        return (
+            f"no loopbackd at {self.address}: {why}; start it with twistd -n loopbackd,"
+            f" or say where it is with --control (or {VARIABLE})"
+        )
+
+
+def _reason(found: Any, answered: bytes, status: int) -> str:
+    """What an answer says of its error, on one line."""
+    said = found.get("error") if isinstance(found, dict) else None
+    if not isinstance(said, str):
+        said = answered[:200].decode("utf-8", "replace").strip() or f"HTTP {status}"
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", said)

@@ -1,0 +1,115 @@
+"""Asking a control API: where it is, and what is said when nobody answers as it should."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from loopbackd.controlclient import Address, ControlClient, ControlError, addressOf, path
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("http://127.0.0.1:8474", Address("127.0.0.1", 8474)),
+        ("http://127.0.0.1:9/", Address("127.0.0.1", 9)),
+        ("localhost", Address("localhost", 8474)),
+        ("9000", Address("127.0.0.1", 9000)),
+        ("[::1]:9000", Address("::1", 9000)),
+        ("unix:/run/x.sock", Address("localhost", 0, "/run/x.sock")),
+    ],
+)
+def test_addresses(text: str, wanted: Address) -> None:
+    """All ways to write one."""
+    assert addressOf(text) == wanted
+    assert addressOf(str(wanted)) == wanted
+
+
+@pytest.mark.parametrize(
+    "text", ["", "https://x", "http://", "http://h:99999", "h:p", "unix:", "http://h/x"]
+)
+def test_no_addresses(text: str) -> None:
+    """What is none is refused, with what to write."""
+    with pytest.raises(ControlError, match="write"):
+        addressOf(text)
+
+
+def test_paths() -> None:
+    """A name can be any text."""
+    assert path("services", "a b/c?", "toxics") == "/services/a%20b%2Fc%3F/toxics"
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[ControlClient]:
+    """A server that answers once with these bytes, whatever is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(answer)
+
+        thread = Thread(target=serve)
+        thread.start()
+        yield ControlClient(Address("127.0.0.1", server.getsockname()[1]), 5)
+        thread.join()
+
+
+def http(status: str, body: bytes) -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+
+
+def test_answers() -> None:
+    """JSON is given, and nothing is L{None}."""
+    with answering(http("200 OK", b'{"a": 1}')) as client:
+        assert client.ask("GET", "/") == {"a": 1}
+    with answering(http("204 No Content", b"")) as client:
+        assert client.ask("DELETE", "/", {"x": 2}) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "said"),
+    [
+        (
+            http("404 Not Found", b'{"error": "proxy not found", "status": 404}'),
+            404,
+            "^proxy not found$",
+        ),
+        (http("403 Forbidden", b"403 Forbidden: a\x1bb\n"), 403, "^403 Forbidden: a b$"),
+        (http("500 Oh", b""), 500, "HTTP 500"),
+        (http("500 Oh", b"[1]"), 500, r"\[1\]"),
+        (http("200 OK", b"<html>"), 0, "is that its control API"),
+        (b"SSH-2.0-x\r\n", 0, "does not speak HTTP"),
+        (b"", 0, "127.0.0.1"),
+    ],
+)
+def test_errors(answer: bytes, status: int, said: str) -> None:
+    """What is wrong is told in one line, with the status."""
+    with answering(answer) as client, pytest.raises(ControlError, match=said) as raised:
+        client.ask("GET", "/")
+    assert raised.value.status == status
+    assert "\n" not in str(raised.value)
+
+
+def test_nobody(tmp_path: Path) -> None:
+    """Where nobody listens it says how to start one."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(ControlError, match="twistd -n loopbackd"):
+        ControlClient(Address("127.0.0.1", port)).ask("GET", "/")
+    with pytest.raises(ControlError, match="no such socket"):
+        ControlClient(Address("localhost", 0, str(tmp_path / "none"))).ask("GET", "/")
+
+
+def test_silence() -> None:
+    """Who does not answer is not waited for without end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = ControlClient(Address("127.0.0.1", server.getsockname()[1]), 0.05)
+        with pytest.raises(ControlError, match="did not answer"):
+            client.ask("GET", "/")

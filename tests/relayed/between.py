@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from programs import Ran, run
@@ -26,6 +26,9 @@ PATIENCE = 60.0
 TO_END = 5.0
 """Seconds after which nothing may be left of connections whose clients are gone."""
 
+
+KEPT_PIPES = 8
+"""How many pipes a daemon keeps for streams to come (L{loopbackd.net.pipes})."""
 
 SECONDS = float(os.environ.get("LOOPBACKD_CHURN_SECONDS", "8"))
 """How long toxics come and go, with each server."""
@@ -59,12 +62,24 @@ async def until(found: Callable[[], Any], what: Callable[[], object]) -> None:
         await deferLater(reactor, 0.01)
 
 
-def _isBetween(number: str) -> bool:
-    """Whether a descriptor is one that belongs to connections."""
-    try:
-        return os.readlink(f"/proc/self/fd/{number}").startswith(("socket:", "pipe:"))
-    except OSError:
-        return False
+def held(pid: int | str = "self") -> tuple[int, int]:
+    """
+    How many sockets and how many ends of pipes a process has.
+
+    Other descriptors, as the one that keeps the time of toxics, are no connection's.
+    """
+    here = f"/proc/{pid}/fd"
+    found = []
+    for number in os.listdir(here):
+        with suppress(OSError):
+            found.append(os.readlink(f"{here}/{number}"))
+    sockets, pipes = (sum(name.startswith(kind) for name in found) for kind in ("socket:", "pipe:"))
+    return sockets, pipes
+
+
+def isLeft(before: tuple[int, int], after: tuple[int, int]) -> bool:
+    """Whether connections that are gone have left something; pipes are kept for the next ones."""
+    return after[0] > before[0] or after[1] > before[1] + 2 * KEPT_PIPES
 
 
 class Between:
@@ -79,7 +94,7 @@ class Between:
         self._server = server
         address: Any = addressOf(loopback)
         self._where = ("-h", address.host, "-p", str(address.port))
-        self._before = self._held()
+        self._before = held(), self._calls()
 
     @property
     def toxics(self) -> Toxics:
@@ -102,22 +117,24 @@ class Between:
         assert ran.code == 0, (ran.code, ran.out[-2000:], ran.err[-2000:])
         return ran.out
 
-    def _held(self) -> tuple[int, int]:
-        """Descriptors of what is between the two, and delayed calls."""
-        found = [number for number in os.listdir("/proc/self/fd") if _isBetween(number)]
-        calls = [call for call in reactor.getDelayedCalls() if call.active()]
-        return len(found), len(calls)
+    def _calls(self) -> int:
+        """How many delayed calls there are."""
+        return sum(call.active() for call in reactor.getDelayedCalls())
 
     async def isBare(self) -> None:
         """Wait until nothing is left of the clients that were there."""
 
         def nothingLeft() -> bool:
-            held = zip(self._held(), self._before, strict=True)
-            return not len(self.loopback.connections) and all(now <= then for now, then in held)
+            descriptors, calls = self._before
+            return not (
+                len(self.loopback.connections)
+                or isLeft(descriptors, held())
+                or self._calls() > calls
+            )
 
         await until(
             nothingLeft,
-            lambda: (list(self.loopback.connections), self._held(), "before", self._before),
+            lambda: (list(self.loopback.connections), held(), self._calls(), self._before),
         )
 
 

@@ -86,7 +86,7 @@ class Toxic:
             self._met += 1
             isMeant = self._matcher is None or self._matcher.matches(connection)
             case = self._cases[connection] = Case(self._met, self.seed, isMeant)
-            connection.whenEnded += (self._forget,)
+            connection.whenEnded += (self._ended,)
         return case
 
     def wants(self, case: Case) -> bool:
@@ -115,5 +115,16 @@ class Toxic:
         """The live connections it has met."""
         return iter(list(self._cases.items()))
 
-    def _forget(self, connection: Connection) -> None:
-        self._cases.pop(connection, None)
+    def left(self, connection: Connection) -> None:
+        """There is no effect of it on this connection any more; that may have ended."""
+        case = self._cases.get(connection)
+        if case is not None:
+            case.effect = None
+            if connection.closed is not None:
+                del self._cases[connection]
+
+    def _ended(self, connection: Connection) -> None:
+        # What the peer has said before it went may still be under way, through the effect.
+        case = self._cases.get(connection)
+        if case is not None and case.effect is None:
+            del self._cases[connection]

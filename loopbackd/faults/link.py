@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -148,7 +148,10 @@ class Link:
 
     @param clock: keeps the time.
     @param outlet: where everything goes in the end.
+    @ivar whenStuck: called when what is held waits for a toxic to go away (see C{isStuck}).
     """
+
+    whenStuck: Callable[[], object] | None = None
 
     def __init__(self, clock: IReactorTime, outlet: Outlet) -> None:
         self._clock = clock
@@ -326,6 +329,8 @@ class Link:
             if stage.queue and self._hasRoom(index + 1):
                 wanted = min(wanted, stage.next)
         self._setTimer(wanted, now)
+        if self.whenStuck is not None and self.isStuck:
+            self.whenStuck()
         self._tellSource()
         if not self._closed and self.isEmpty:
             self._outlet.emptied()

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 
 from loopbackd.connection import Connection, Connections
@@ -178,6 +179,10 @@ class Toxics:
         for toxic in self:
             toxic.meet(connection)
             self._applyTo(connection, toxic)
+        if not _isOpen(connection):
+            # Its end has come before its beginning.
+            transport.protocol = Protocol()
+            return
         opening = self._opening(connection)
         if opening is None:
             protocol.makeConnection(transport)
@@ -261,6 +266,8 @@ class Toxics:
 
     def _gone(self, connection: Connection) -> None:
         self._wires.pop(connection, None)
+        for toxic in self._toxics.values():
+            toxic.left(connection)
 
     def _failed(self, connection: Connection, toxic: Toxic) -> None:
         _log.failure(

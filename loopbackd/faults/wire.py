@@ -137,6 +137,8 @@ class Wire:
         upstream = self.upstream
         if isOver or self._closing or upstream.isEmpty or upstream.isStuck or upstream.isPaused:
             self.drop()
+        else:
+            upstream.whenStuck = self.drop
 
     def drop(self) -> None:
         """Give up what came from a peer that is gone, and tell the protocol so."""
@@ -150,10 +152,13 @@ class Wire:
     def hangUp(self) -> None:
         """Close, after what was written and is held."""
         transport = self._transport
+        if not transport.connected:
+            self.drop()
+            return
         self._closing = True
         self.upstream.close()
         self.stopProducing()
-        if self._inPlace and transport.connected:
+        if self._inPlace:
             transport.disconnecting = 1
             self.downstream.feed(Mark.CLOSE)
 

@@ -151,3 +151,50 @@ async def test_toxicity_none() -> None:
             assert onlyTransport(loopback).wire is None
             loopback.live("main").toxics.change("latency_downstream", None, 1.0)
             assert onlyTransport(loopback).wire is not None
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    "last",
+    [
+        toxic("limit_data", bytes=2, stream="upstream"),
+        toxic("bandwidth", rate=0, stream="upstream"),
+        toxic("loss", rate=1, stream="upstream"),
+    ],
+    ids=lambda one: one.type,
+)
+async def test_held_words_of_a_peer_that_is_gone(last: Any) -> None:
+    """What is under way of a peer that is gone holds nobody up: it ends or is thrown away."""
+    async with serving(toxic("latency", latency=50, stream="upstream"), last) as loopback:
+        client = call(loopback)
+        client.sendall(b"abc")
+        await until(lambda: len(loopback.connections))
+        transport = onlyTransport(loopback)
+        await until(lambda: transport.bytesReceived == 3)
+        ended: list[object] = []
+        protocol = transport.protocol
+        protocol.connectionLost = ended.append
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+        await until(lambda: ended)
+        assert transport.wire is None
+        assert not loopback.live("main").toxics._wires
+
+
+@pytest_twisted.ensureDeferred
+async def test_toxics_of_a_peer_that_is_gone_can_be_taken_away() -> None:
+    """What is under way of a peer that is gone goes on at once when its toxic goes."""
+    async with serving(toxic("latency", latency=60_000, stream="upstream")) as loopback:
+        client = call(loopback)
+        client.sendall(b"abc")
+        await until(lambda: len(loopback.connections))
+        transport = onlyTransport(loopback)
+        await until(lambda: transport.bytesReceived == 3)
+        heard: list[bytes] = []
+        transport.protocol.dataReceived = heard.append
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+        await until(lambda: not len(loopback.connections))
+        assert transport.wire is not None
+        loopback.live("main").toxics.clear()
+        assert heard == [b"abc"] and transport.wire is None

@@ -42,6 +42,8 @@ class FarEnd:
     def ended(self, mark: Mark) -> None:
         """See L{Outlet.ended}."""
         self.came.append((self._now, mark))
+        if mark is not Mark.END and self.link is not None:
+            self.link.close()
 
     def cut(self, mark: Mark) -> None:
         """See L{Outlet.cut}."""

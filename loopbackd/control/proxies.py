@@ -33,6 +33,7 @@ from loopbackd.service import Loopback, ServiceExists
 from loopbackd.settings import ServiceSettings, SettingsError
 
 _MEMBERS: Final = frozenset(["name", "listen", "upstream", "enabled", "toxics"])
+_NO_PROXY: Final = "a service of that name already exists, and is no relay"
 _IGNORED: Final = frozenset(["logger"])
 """What Toxiproxy tells of a proxy, and clients may send back."""
 
@@ -110,8 +111,10 @@ class Proxies:
 
     def _add(self, asked: Asked) -> LiveService:
         checkName(asked.name)
-        if any(live.name == asked.name for live in self._loopback.services()):
-            raise HTTPError(409, "proxy already exists")
+        for live in self._loopback.services():
+            if live.name == asked.name:
+                isProxy = live.prepared.settings.protocol == "relay"
+                raise HTTPError(409, "proxy already exists" if isProxy else _NO_PROXY)
         self.refuseTooMany()
         try:
             host, port = splitListen(asked.listen)

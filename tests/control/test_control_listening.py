@@ -207,7 +207,9 @@ async def test_a_change_that_is_forgone() -> None:
         assert (await api.ask("GET", "/version")).status == 200
 
 
-def test_a_busy_port_is_refused_in_one_line(daemon: Callable[..., Running], tmp_path: Path) -> None:
+def test_defects_a_busy_port_is_refused_in_one_line(
+    daemon: Callable[..., Running], tmp_path: Path
+) -> None:
     """Never a daemon without its API: who has it is said, and what to do."""
     first = daemon("--listen", HERE, "--control", HERE)
     port = first.says(r"control: on 127\.0\.0\.1:(\d+)")[1]

@@ -108,7 +108,7 @@ async def test_statuses_and_members() -> None:
         ("POST", "/proxies", b"null", 400, "missing required field: name"),
         ("POST", "/proxies", b'{"name": "a"}', 400, "missing required field: upstream"),
         ("POST", "/proxies", b'{"name": "p", "upstream": "x:1"}', 409, "proxy already exists"),
-        ("POST", "/proxies", b'{"name": "echo", "upstream": "x:1"}', 409, "proxy already exists"),
+        ("POST", "/proxies", b'{"name": "echo", "upstream": "x:1"}', 409, "already exists, and"),
         (
             "POST",
             "/proxies",

@@ -11,6 +11,7 @@ from loopbackd.cacommands import ca
 from loopbackd.commands.completion import completion
 from loopbackd.commands.services import reset, service
 from loopbackd.commands.toxics import toxic
+from loopbackd.control.listening import check
 from loopbackd.faultcommands import profiles, toxics
 from loopbackd.newpackage import NameTaken, write
 from loopbackd.prepared import load
@@ -48,6 +49,7 @@ def checkConfig(file: Path) -> None:
     """Say whether the daemon could run with this configuration FILE."""
     try:
         settings, _ = load(file)
+        check(settings.control)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     for one in settings.service:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from twisted.python import usage
 
-from loopbackd.control.listening import checkEndpoint
+from loopbackd.control.listening import check
 from loopbackd.controlsettings import DEFAULT_CONTROL
 from loopbackd.net.endpoint import EndpointError, checkKind, parse
 from loopbackd.prepared import Prepared, load, prepare
@@ -130,7 +130,7 @@ class Options(usage.Options):
         if self["control"] is not None:
             control = msgspec.structs.replace(settings.control, endpoint=self["control"])
             settings = msgspec.structs.replace(settings, control=control)
-        checkEndpoint(settings.control)
+        check(settings.control)
         return settings, prepared
 
     @property

@@ -148,7 +148,7 @@ class Control:
 
         @raise SettingsError: it cannot; one line says why.
         """
-        uidsOf(settings)
+        check(settings)
         if not settings.isOn:
             return Ready(settings, None, False)
         before = self.site.settings
@@ -173,7 +173,7 @@ class Control:
         factory = HTTPFactory(self.site)
         _bound(factory, settings)
         factory.servedBy(Surroundings(NAME, self._core, self.connections))
-        served: Any = _Served(checkEndpoint(settings), factory, self._door, self._toxics)
+        served: Any = _Served(check(settings), factory, self._door, self._toxics)
         listener = Listener(self._core, self._diag, served)
         try:
             listener.open()
@@ -211,12 +211,13 @@ class Control:
             timer.cancel()
 
 
-def checkEndpoint(settings: ControlSettings) -> ServiceSettings:
+def check(settings: ControlSettings) -> ServiceSettings:
     """
-    The API's endpoint as a service's, found good as far as that can be before it is listened on.
+    The API as a service, found good as far as that can be before it is listened on.
 
     @raise SettingsError: it cannot be had.
     """
+    uidsOf(settings)
     text = _private(settings.endpoint) if settings.isOn else DEFAULT_CONTROL
     try:
         endpoint = parse(text)

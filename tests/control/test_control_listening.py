@@ -21,6 +21,7 @@ from controlled import API, HERE, inThread, reactor, running
 from running import Running, refused, service
 from twisted.internet.task import deferLater
 
+from loopbackd.control.listening import check
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.settings import SettingsError
@@ -205,6 +206,60 @@ async def test_a_change_that_is_forgone() -> None:
         await deferLater(reactor, 0.01, lambda: None)
         assert refused(port)
         assert (await api.ask("GET", "/version")).status == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_goes_and_comes() -> None:
+    """Off, and on again elsewhere; what is open stays open."""
+    async with running() as api:
+        first = api.port
+        connection = http.client.HTTPConnection("127.0.0.1", first, timeout=10)
+
+        def ask() -> int:
+            connection.request("GET", "/version")
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+        assert await inThread(ask) == 200
+        api.control.become(api.control.prepare(ControlSettings(endpoint="off")))
+        await deferLater(reactor, 0.01, lambda: None)
+        assert refused(first) and api.control.addresses == []
+        assert await inThread(ask) == 200
+        connection.close()
+        api.control.become(api.control.prepare(ControlSettings(endpoint=HERE, twin=False)))
+        address: Any = api.control.addresses[0]
+        api.port = address.port
+        assert (await api.ask("GET", "/version")).status == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_services_that_are_full_do_not_concern_it() -> None:
+    """It has room of its own, however many connections there may be."""
+    async with running() as api:
+        api.loopback.room.resize(1)
+        echo: Any = api.loopback.addresses["echo"][0]
+        clients = [await inThread(socket.create_connection, (echo.host, echo.port)) for _ in "12"]
+        assert (await api.ask("GET", "/services")).status == 200
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (ControlSettings(uids=("nobody-of-that-name",)), "there is no user 'nobody-of-that-name'"),
+        (ControlSettings(endpoint="off", uids=("nobody-of-that-name",)), "there is no user"),
+        (ControlSettings(endpoint="tcp:0"), "other machines could reach it"),
+        (ControlSettings(endpoint="tpc:0:interface=127.0.0.1"), "did you mean 'tcp'?"),
+    ],
+)
+def test_what_cannot_be_is_found_beforehand(settings: ControlSettings, said: str) -> None:
+    """By check-config, too; one line says so."""
+    with pytest.raises(SettingsError) as caught:
+        check(settings)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert str(caught.value).startswith("control: ")
 
 
 def test_defects_a_busy_port_is_refused_in_one_line(

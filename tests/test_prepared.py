@@ -151,9 +151,22 @@ def test_what_auto_hands_over_to() -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("", 'a relay leads to a target; write target = "127.0.0.1:6379"'),
+        ("redis", "target 'redis' is no address"),
+    ],
+)
+def test_a_relay_that_leads_nowhere(target: str, said: str) -> None:
+    """Is found before anything listens."""
+    assert said in refusal(protocol="relay", target=target)
+
+
+@pytest.mark.parametrize(
     ("routes", "said"),
     [
         (Routes(http="auto"), "routes: http = 'auto' leads nowhere; name another protocol"),
+        (Routes(other="relay"), "routes: other = 'relay' leads nowhere"),
         (Routes(other="unwrap"), "routes: other = 'unwrap' leads nowhere"),
         (Routes(proxy=Route(protocol="auto")), "routes: proxy = 'auto' leads nowhere"),
         (Routes(tls="no-such"), "routes: tls: there is no protocol 'no-such'; there are auto,"),

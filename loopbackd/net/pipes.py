@@ -7,8 +7,10 @@ import os
 from contextlib import suppress
 from typing import Final
 
-_SIZE: Final = 1 << 20
-_MOST: Final = 64
+_SIZE: Final = 1 << 18
+_MOST: Final = 32
+# The pages of a user's pipes are counted together, those of other programs too (pipe(7)).
+
 _MOST_IDLE: Final = 8
 
 _SPLICES = hasattr(os, "splice")
@@ -44,7 +46,6 @@ class Pipes:
             return None
         self._left -= 1
         if _SET_SIZE is not None:
-            # Not above a limit that all pipes of a user share (pipe(7)); it stays as it is then.
             with suppress(OSError):
                 fcntl.fcntl(pipe[0], _SET_SIZE, _SIZE)
         return pipe

@@ -35,11 +35,7 @@ _SHORT_READS: Final = 8
 
 
 class _Flow:
-    """
-    One direction.
-
-    @ivar isTaken: whether the source's reading is taken over.
-    """
+    """One direction."""
 
     def __init__(self, source: Any, sink: Any, pipes: Pipes) -> None:
         self._source = source
@@ -89,20 +85,16 @@ class _Flow:
             if length >= _LONG:
                 self._count += 1
                 if self._count >= _LONG_READS and self._splices:
-                    self._readStream()
+                    self._count = 0
+                    source.doRead = self._reading = self._splice
             else:
                 self._count = 0
             return None
 
         source.doRead = self._reading = doRead
 
-    def _readStream(self) -> None:
-        """Lead it through a pipe, as long as much comes at once."""
-        self._count = 0
-        self._source.doRead = self._reading = self._splice
-
     def _splice(self) -> Any:
-        """Read into a pipe and send from it (the source's C{doRead})."""
+        """Read into a pipe and send from it (the source's C{doRead}), while much comes at once."""
         source, sink = self._source, self._sink
         if sink.dataBuffer or sink._tempDataLen:
             # What waits goes first; its end is the time to read on.
@@ -131,10 +123,7 @@ class _Flow:
             return main.CONNECTION_DONE
         source.bytesReceived += size
         self._pipe, self._inPipe = pipe, size
-        if size >= _SHORT:
-            self._count = 0
-        else:
-            self._count += 1
+        self._count = 0 if size >= _SHORT else self._count + 1
         try:
             self._empty()
         except BlockingIOError:
@@ -154,9 +143,8 @@ class _Flow:
 
         @raise OSError: not all of it can be sent.
         """
-        sink, pipe = self._sink, self._pipe
+        sink, pipe, number = self._sink, self._pipe, self._sink.socket.fileno()
         assert pipe is not None
-        number = sink.socket.fileno()
         while self._inPipe:
             sent = os.splice(pipe[0], number, self._inPipe, flags=_FLAGS)
             sink.bytesSent += sent
@@ -178,7 +166,6 @@ class _Flow:
         return None
 
     def _release(self) -> None:
-        """The sink writes by itself again, and the source is read."""
         if self._sink.__dict__.get("doWrite") == self._emptyOn:
             del self._sink.doWrite
         self._source.resumeProducing()
@@ -194,8 +181,7 @@ class _Flow:
         pipe, self._pipe = self._pipe, None
         if pipe is None:
             return
-        rest = _readOut(pipe, self._inPipe)
-        self._inPipe = 0
+        rest, self._inPipe = _readOut(pipe, self._inPipe), 0
         self._pipes.give(pipe)
         self._release()
         if self._sink.connected:
@@ -238,8 +224,7 @@ class Pump:
     def close(self) -> None:
         """It is over: hand back for good."""
         self.handBack()
-        for end in self._ends:
-            end.pump = None
+        self._ends[0].pump = self._ends[1].pump = None
 
 
 def canPump(transport: object) -> bool:
@@ -258,7 +243,6 @@ def _canWrite(sink: Any) -> bool:
 
 
 def _readOut(pipe: Pipe, size: int) -> bytes:
-    """So many bytes from a pipe that has them."""
     parts = []
     while size:
         parts.append(os.read(pipe[0], size))

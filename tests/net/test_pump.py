@@ -346,7 +346,7 @@ async def test_what_is_in_the_pipe_goes_before_a_close(core: Any) -> None:
         both.other.loseConnection()
         received = both.one.bytesReceived
         heard, _ = await deferToThread(hear, other, 1)
-        assert heard == received
+        assert received <= heard <= both.one.bytesReceived
 
 
 @pytest_twisted.ensureDeferred

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from loopbackd.faults.link import Link
 from loopbackd.faults.toxic import Mark
 from loopbackd.net.interposing import Waiting, interpose, restoreProducer, withdraw
+from loopbackd.net.linger import LINGER, hasUnreadInput
+
+# How many bytes a producer may write before others have their turn.
+_AT_ONCE: Final = 1 << 20
 
 
 class Wire:
@@ -30,8 +34,14 @@ class Wire:
         self._transport = transport
         self._gone = gone
         self._inPlace = True
+        self._clock = clock
+        self._asked = False
         self._closing = False
+        self._finished = False
+        self._ending = False
+        self._lingering: IDelayedCall | None = None
         self._pulling = False
+        self._unasked = 0
         self._tell: Callable[[], object] | None = None
         self.upstream = Link(clock, _Inbound(self, transport))
         self.downstream = Link(clock, _Outbound(self, transport))
@@ -58,16 +68,28 @@ class Wire:
 
     def write(self, data: bytes) -> None:
         """See L{Interposed}."""
-        if self._inPlace:
-            self.downstream.feed(data)
+        if not self._inPlace or self._finished:
+            return
+        self.downstream.feed(data)
+        waiting = self.waiting
+        if waiting.producer is not None:
+            self._unasked += len(data)
+            if not waiting.streaming:
+                self.askProducer()
+            elif self._unasked > _AT_ONCE and not waiting.producerPaused:
+                # A toxic may throw away all it is given; whoever gives must come to an end.
+                self.stopProducer()
+                self._transport.reactor.callLater(0, self.askProducer)
 
     def finish(self) -> None:
         """See L{Interposed}."""
-        self.downstream.feed(Mark.END)
+        if not self._finished:
+            self._finished = True
+            self.downstream.feed(Mark.END)
 
     def close(self) -> None:
         """See L{Interposed}; a producer that waits for its turn comes first, as without a wire."""
-        self._closing = True
+        self._asked = self._closing = True
         self.upstream.close()
         producer = self.waiting.producer
         if producer is None or (self.waiting.streaming and not self.waiting.producerPaused):
@@ -77,6 +99,8 @@ class Wire:
         """See L{Interposed}."""
         self.upstream.close()
         self.downstream.close()
+        if self._tell is not None:
+            self._transport.reactor.soon(self.drop)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """See L{Interposed}."""
@@ -105,12 +129,18 @@ class Wire:
         """See L{Interposed}."""
         self.waiting.readingPaused = True
         self.upstream.pause()
+        if self._tell is not None:
+            self._transport.reactor.soon(self._dropIfPaused)
 
     def resumeReading(self) -> None:
         """See L{Interposed}; what has waited is given afterwards, not from within."""
         if self.waiting.readingPaused:
             self.waiting.readingPaused = False
             self._transport.reactor.soon(self._resume)
+
+    def _dropIfPaused(self) -> None:
+        if self.waiting.readingPaused:
+            self.drop()
 
     def _resume(self) -> None:
         if self._inPlace and not self.waiting.readingPaused:
@@ -125,7 +155,9 @@ class Wire:
 
     def ended(self) -> None:
         """See L{Interposed}."""
-        if self._closing and self.downstream.isStuck:
+        if self._lingering is not None:
+            self._leaveAndClose()
+        elif self._closing and self.downstream.isStuck:
             self.cut(Mark.CLOSE)
         elif not self._closing:
             self.upstream.feed(Mark.END)
@@ -170,11 +202,36 @@ class Wire:
         elif mark is Mark.RESET:
             transport.abortConnection()
         else:
-            self.stopProducing()
-            self.finallyClose()
+            transport.cutConnection()
 
     def finallyClose(self) -> None:
         """Close what is beneath: everything has come through."""
+        if not self._inPlace or self._ending:
+            return
+        if self._asked:
+            self._leaveAndClose()
+            return
+        # The protocol knows nothing of it, and may write more.
+        transport = self._transport
+        self._ending = self._closing = True
+        self.stopProducing()
+        self.upstream.close()
+        self.downstream.close()
+        transport.mute()
+        # Once what is queued has been sent, the transport tells its producer.
+        transport.producerPaused = True
+        transport.startWriting()
+
+    def _allSent(self) -> None:
+        transport = self._transport
+        if transport.peerFinished or not hasUnreadInput(transport):
+            self._leaveAndClose()
+        elif self._lingering is None:
+            transport.endBeneath()
+            transport.startReading()
+            self._lingering = self._clock.callLater(LINGER, self._leaveAndClose)
+
+    def _leaveAndClose(self) -> None:
         if self._inPlace:
             self._leaveTo(restoreProducer)
             self._transport.closeBeneath()
@@ -195,6 +252,8 @@ class Wire:
 
     def _leaveTo(self, how: Callable[[Any], object]) -> None:
         self._inPlace = False
+        if self._lingering is not None and self._lingering.active():
+            self._lingering.cancel()
         self.upstream.close()
         self.downstream.close()
         how(self._transport)
@@ -213,6 +272,9 @@ class Wire:
 
     def resumeProducing(self) -> None:
         """The transport wants more."""
+        if self._ending:
+            self._allSent()
+            return
         self.downstream.resume()
         self.askProducer()
 
@@ -234,10 +296,12 @@ class Wire:
         waiting = self.waiting
         if waiting.producer is None or not self._wantsMore or not self._inPlace:
             return
+        self._unasked = 0
         if not waiting.streaming:
             if not self._pulling:
                 self._pulling = True
-                self._transport.reactor.soon(self._pull)
+                # Not soon: where a toxic throws everything away, nobody else had a turn any more.
+                self._transport.reactor.callLater(0, self._pull)
         elif waiting.producerPaused:
             waiting.producerPaused = False
             waiting.producer.resumeProducing()
@@ -247,7 +311,6 @@ class Wire:
         waiting = self.waiting
         if self._inPlace and self._wantsMore and not waiting.streaming and waiting.producer:
             waiting.producer.resumeProducing()
-            self.askProducer()
 
 
 class _Inbound:

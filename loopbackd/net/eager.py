@@ -18,6 +18,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet import _newtls, abstract, main
@@ -73,11 +74,13 @@ class EagerWrites:
     @ivar connection: the facts about this stream, where it came through a service.
     @ivar pump: who has taken over reading and writing; L{None} where that is the protocol.
     @ivar wire: what stands between the stream and its protocol; L{None} where nothing does.
+    @ivar isMute: whether nothing is sent any more of what is written from now on.
     """
 
     bytesReceived = 0
     bytesSent = 0
     peerFinished = False
+    isMute = False
     _eager = False
     _isCut = False
     _tempDataBuffer: Any = ()
@@ -112,7 +115,20 @@ class EagerWrites:
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """See L{twisted.internet.interfaces.ITLSTransport}; the records are sent eagerly too."""
         self._eager = False
+        wire = self.wire
+        if wire is None:
+            _newtls.startTLS(self, ctx, normal, _Beneath)
+            return
+        # Twisted moves the producer above TLS. That is the protocol's, not the wire.
+        producer, streaming = wire.waiting.producer, wire.waiting.streaming
+        if producer is not None:
+            wire.unregisterProducer()
+        self.producer = None
         _newtls.startTLS(self, ctx, normal, _Beneath)
+        if self.wire is wire:
+            self.producer, self.streamingProducer = wire, True
+        if producer is not None:
+            self.registerProducer(producer, streaming)
 
     def write(self, data: bytes) -> None:
         """Send at once what the kernel takes; queue the rest."""
@@ -141,6 +157,8 @@ class EagerWrites:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
         if not self.connected or self._writeDisconnected or self._aborting or not data:
+            return
+        if self.isMute:
             return
         if self.wire is not None:
             self.wire.write(bytes(data))
@@ -288,6 +306,18 @@ class EagerWrites:
             else:
                 self.closeBeneath()
 
+    def mute(self) -> None:
+        """Have what was written until now be the last that is sent."""
+        self._eager = False
+        self.isMute = True
+        self.disconnecting = 1
+
+    def endBeneath(self) -> None:
+        """Half-close at once, where nothing is queued."""
+        self._writeDisconnected = True
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
     def closeBeneath(self) -> None:
         """Close once everything queued has been sent, below whatever is interposed."""
         self.disconnecting = 1
@@ -343,7 +373,10 @@ class EagerWrites:
         except Exception:
             problem = Failure()
             protocolFailed(self, "dataReceived")
-            self.connectionLost(problem)
+            if self.connected:
+                self.connectionLost(problem)
+            elif self.wire is not None:
+                self.wire.aborted()
 
     def readConnectionLost(self, reason: Failure) -> None:
         """

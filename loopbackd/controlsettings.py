@@ -33,7 +33,7 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_body: Annotated[int, msgspec.Meta(ge=1024, le=1 << 26)] = 1 << 20
     max_head: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 16384
     timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0
-    max_connections: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 64
+    max_connections: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
     max_services: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1000
 
     @property

@@ -57,6 +57,11 @@ class LiveService:
         """What it is called."""
         return self.prepared.settings.name
 
+    @property
+    def isEnabled(self) -> bool:
+        """Whether it is to listen."""
+        return self.prepared.settings.enabled
+
     def retire(self) -> None:
         """No new connections will come; those that are open go on."""
         try:

@@ -6,6 +6,7 @@ import copy
 import os
 import pwd
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,12 +114,12 @@ class Prepared:
                 " remove first_byte_timeout"
             )
 
-    @property
+    @cached_property
     def place(self) -> tuple[object, str]:
         """By what a listener is found again: where it listens, and how its endpoint is written."""
         return self.address, self.settings.endpoint
 
-    @property
+    @cached_property
     def address(self) -> object:
         """What two services cannot both have."""
         endpoint = self.endpoint

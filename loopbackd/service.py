@@ -271,17 +271,18 @@ class Loopback(Service):
         # From here on nothing can fail.
         before, self._live = self._live, live
         self._places.settle(opened, listening, before)
+        off = [name for name, old in before.items() if old.isEnabled and name in wanted]
+        off = [name for name in off if not wanted[name].settings.enabled]
         for name, service in live.items():
-            enabled = wanted[name].settings.enabled
-            wasEnabled = service.prepared.settings.enabled
-            service.prepared = service.prepared.switched(enabled)
-            if wasEnabled and not enabled:
-                self._cut(name)
+            service.prepared = service.prepared.switched(wanted[name].settings.enabled)
+        for name in off:
+            self._cut(name)
         self._prepared = {name: service.prepared for name, service in live.items()}
         for name, old in before.items():
             new = live.get(name)
-            if new is not old:
-                old.retire()
+            if new is old:
+                continue
+            old.retire()
             if new is None:
                 old.toxics.clear()
             else:

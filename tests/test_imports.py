@@ -266,6 +266,7 @@ READING_ORDER = [
     "loopbackd.control.addresses",
     "loopbackd.control.visitors",
     "loopbackd.control.notes",
+    "loopbackd.control.defaults",
     "loopbackd.control.shapes",
     "loopbackd.control.faults",
     "loopbackd.control.proxies",

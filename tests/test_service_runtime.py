@@ -286,6 +286,11 @@ async def test_a_configuration_with_a_service_that_is_off(caller: Caller) -> Non
         loopback.change(*asked(service("a", enabled=False), service("b")))
         assert await ended(client) == b""
         assert list(loopback.addresses) == ["b"]
+        loopback.change(*asked(service("a"), service("b")))
+        client = caller.call(loopback, "a")
+        assert await caller.says(client) == b"x"
+        loopback.change(*asked(service("a", "discard", enabled=False), service("b")))
+        assert await ended(client) == b""
 
 
 @pytest_twisted.ensureDeferred

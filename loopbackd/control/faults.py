@@ -9,6 +9,7 @@ import msgspec
 
 from loopbackd.control import shapes
 from loopbackd.control.bodies import Members, checkName
+from loopbackd.control.defaults import defaultsOf
 from loopbackd.control.notes import warnOfUnknown
 from loopbackd.explaining import explain
 from loopbackd.faults.kinds import NoSuchKind, kindClass
@@ -41,9 +42,7 @@ def asProxyToxic(toxic: Toxic) -> shapes.ProxyToxic:
     attributes = toxic.attributes
     theirs = THEIRS.get(toxic.type)
     if theirs is not None:
-        defaults = {
-            field.encode_name: field.default for field in msgspec.structs.fields(type(toxic.kind))
-        }
+        defaults = {name: default for name, _, default in defaultsOf(type(toxic.kind))}
         attributes = {
             name: value
             for name, value in attributes.items()

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IAddress
 from loopbackd.connection import Connection
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
+from loopbackd.control.defaults import defaultsOf
 from loopbackd.control.faults import MOST_TOXICS, asToxic
 from loopbackd.control.proxies import Proxies
 from loopbackd.control.toxiproxy import reply
@@ -111,13 +112,10 @@ def _open(loopback: Loopback, service: str) -> Iterator[Connection]:
 def asked(settings: msgspec.Struct) -> dict[str, Any]:
     """What was asked, where it is not the default, in plain values."""
     found = {}
-    for field in msgspec.structs.fields(type(settings)):
-        value = getattr(settings, field.name)
-        default = field.default
-        if field.default_factory is not msgspec.NODEFAULT:
-            default = field.default_factory()
-        if value is not msgspec.UNSET and (field.required or value != default):
-            found[field.encode_name] = _plain(value)
+    for name, encoded, default in defaultsOf(type(settings)):
+        value = getattr(settings, name)
+        if value is not msgspec.UNSET and value != default:
+            found[encoded] = _plain(value)
     return found
 
 
@@ -168,6 +166,8 @@ def serviceRoutes(
                     f"protocol = {protocol[:100]!r}: code is not loaded at the word of a client;"
                     " write it into the configuration, or name one that is installed",
                 )
+        for toxic in found.toxic:
+            checkName(toxic.name)
         if len(found.toxic) > MOST_TOXICS:
             raise HTTPError(400, f"toxic: {MOST_TOXICS} are the most")
         return msgspec.structs.replace(found, name=name)

@@ -30,7 +30,7 @@ _JSON: Final = "application/json"
 _A_TURN: Final = 0.01
 """Seconds that many proxies may keep everybody else waiting."""
 
-_LONGEST: Final = 5.0
+_LONGEST: Final = 8.0
 """Seconds after which the rest of many is not begun any more."""
 
 

@@ -29,6 +29,11 @@ TOXICS = (
     "noop",
     "loss",
     "cut",
+    "corrupt",
+    "duplicate",
+    "slow_open",
+    "refuse",
+    "blackhole",
     "nope",
 )
 ATTRIBUTES = (
@@ -46,15 +51,19 @@ class Caller:
     """
     Makes up calls, the same for the same seed.
 
-    @param upstream: a real service, that some of them lead to.
+    @ivar upstream: a real service, that some of them lead to.
     """
 
     def __init__(self, seed: int, upstream: str) -> None:
         self._random = Random(seed)
-        self._upstream = upstream
+        self.upstream = upstream
+
+    def _plain(self) -> str:
+        # Most of the time one of a few, so that most of the time it is there.
+        return self._random.choice(NAMES[:3] if self._random.random() < 0.8 else NAMES)
 
     def _name(self) -> str:
-        return quote(self._random.choice(NAMES), safe="")
+        return quote(self._plain(), safe="")
 
     def _some(self, names: tuple[str, ...], most: int) -> dict[str, Any]:
         pick = self._random.choice
@@ -64,7 +73,7 @@ class Caller:
         return self._random.choice(SCALARS)
 
     def _proxy(self) -> dict[str, Any]:
-        made: dict[str, Any] = {"name": self._random.choice(NAMES), "upstream": self._upstream}
+        made: dict[str, Any] = {"name": self._plain(), "upstream": self.upstream}
         if self._random.random() < 0.3:
             made["toxics"] = [self._toxic() for _ in range(self._random.randint(0, 3))]
         return made | self._some(("name", "listen", "upstream", "enabled", "toxics", "what"), 1)
@@ -83,7 +92,14 @@ class Caller:
         return made
 
     def call(self) -> tuple[str, str, bytes]:
-        """Method, path and body."""
+        """Method, path and body; nothing takes away the services that others lead to."""
+        while True:
+            method, path, body = self._any()
+            isOurs = path.startswith(("/services/echo", "/services/web"))
+            if not isOurs or (path.count("/") > 2 and "toggle" not in path) or method == "GET":
+                return method, path, body
+
+    def _any(self) -> tuple[str, str, bytes]:
         name, other = self._name(), self._name()
         method, path, body = self._random.choice(
             [
@@ -114,7 +130,7 @@ class Caller:
                 (
                     "POST",
                     "/services",
-                    {"name": self._random.choice(NAMES), "protocol": "echo", "endpoint": HERE}
+                    {"name": self._plain(), "protocol": "echo", "endpoint": HERE}
                     | self._some(("protocol", "endpoint", "twin", "what", "toxic", "http"), 1),
                 ),
                 ("PATCH", f"/services/{name}", self._some(("protocol", "twin", "target"), 1)),
@@ -186,9 +202,10 @@ def attack(running: Running, calls: int, seed: int) -> Counter[int]:
                     for one in found
                     if one["enabled"]
                 ][:3]
-            if number % 50 == 49:
-                # Everything from the beginning, so that there is always something to be made.
-                connection.request("DELETE", f"/proxies/{quote(NAMES[number // 50 % 5], safe='')}")
+            if number % 10 == 9:
+                # So that there is something to be changed.
+                made = [{"name": name, "upstream": caller.upstream} for name in NAMES[:3]]
+                connection.request("POST", "/populate", json.dumps(made))
                 connection.getresponse().read()
     finally:
         isOver.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from twisted.internet.interfaces import IStreamClientEndpointStringParserWithReactor
@@ -80,7 +81,9 @@ def parseTarget(text: str) -> Target:
     return Target(text, endpoint=text)
 
 
+@cache
 def _kinds() -> list[str]:
+    # Looked for once: that means a look at every directory there are modules in.
     found = {one.prefix for one in getPlugins(IStreamClientEndpointStringParserWithReactor)}
     return sorted(found | {"tcp", "unix", "ssl"})
 

@@ -44,11 +44,12 @@ class _Flipping(Effect):
             self._spared -= len(chunk)
             return [(now, chunk)]
         flipped = bytearray(chunk)
-        at = self._spared
-        while at < len(chunk):
-            flipped[int(at)] ^= 1 << self._chance.randrange(8)
-            at += 1 + self._until()
-        self._spared = at - len(chunk)
+        at, size = self._spared, len(chunk)
+        bits, until = self._chance.getrandbits, self._until
+        while at < size:
+            flipped[int(at)] ^= 1 << bits(3)
+            at += 1 + until()
+        self._spared = at - size
         return [(now, bytes(flipped))]
 
     def changed(self, kind: Corrupt, now: float) -> None:

@@ -25,6 +25,9 @@ _OVERHEAD: Final = 256
 # How much may have come through and wait for an outlet that takes nothing now.
 _WINDOW: Final = 1 << 16
 
+# So many seconds a link may take at a time; then everybody else gets a turn before it goes on.
+_LONGEST: Final = 0.002
+
 # A timer that rings this much too early is right: floats do not add up.
 _MICROSECOND: Final = 1e-6
 
@@ -82,8 +85,15 @@ class _Stage:
             self._wait(when, arrived, part)
 
     def _wait(self, when: float, arrived: float, piece: Piece) -> None:
+        if piece.__class__ is not bytes:
+            piece = _checked(piece)
+        if not piece:
+            # Nothing, of which no part could have its turn.
+            return
         if when > self._last:
             self._last = when
+        elif when != when:
+            raise ValueError("a toxic gave a time that is no number (NaN)")
         self.queue.append((self._last, arrived, piece))
         self.held += _weight(piece)
 
@@ -101,6 +111,8 @@ class _Stage:
         if not self.granted:
             rest = len(piece) - self._begun
             granted, self.turn = self.effect.turn(arrived, now, rest)
+            if self.turn != self.turn:
+                raise ValueError("a toxic gave a turn at a time that is no number (NaN)")
             self.granted = max(1, min(granted, rest))
         return self.turn <= by
 
@@ -138,6 +150,15 @@ class _Stage:
                 self.take(piece, arrived, now)
 
 
+def _checked(piece: Any) -> Piece:
+    """
+    What is as good as bytes as bytes.
+
+    @raise TypeError: it is not.
+    """
+    return piece if isinstance(piece, Mark) else bytes(memoryview(piece))
+
+
 def _weight(piece: Piece) -> int:
     return _OVERHEAD if isinstance(piece, Mark) else len(piece) + _OVERHEAD
 
@@ -164,6 +185,7 @@ class Link:
         self._delivering = False
         self._closed = False
         self._timer: IDelayedCall | None = None
+        self._until = 0.0
 
     @property
     def isBare(self) -> bool:
@@ -275,6 +297,7 @@ class Link:
         if self._delivering or self._closed:
             return
         self._delivering = True
+        self._until = self._clock.seconds() + _LONGEST
         try:
             self._move()
             while self._ready and not self._paused:
@@ -284,6 +307,8 @@ class Link:
                     self._outlet.ended(piece)
                 else:
                     self._outlet.passOn(piece)
+                if self._clock.seconds() > self._until:
+                    break
                 if not self._ready:
                     self._move()
         finally:
@@ -314,26 +339,39 @@ class Link:
                 while stage.queue and self._hasRoom(index + 1) and stage.isDue(now):
                     self._enter(index + 1, stage.pop(), now)
                     moved = len(stages) > 1
+                    if self._clock.seconds() > self._until:
+                        return
 
     def _settle(self) -> None:
         """Wait for what comes next, and tell the source whether there is room."""
         now = self._clock.seconds()
-        wanted = math.inf
-        for index, stage in enumerate(self._stages):
-            if stage.effect.alarm is not None:
-                when, mark = stage.effect.alarm
-                if when <= now + _MICROSECOND:
-                    self._outlet.cut(mark)
-                    return
-                wanted = min(wanted, when)
-            if stage.queue and self._hasRoom(index + 1):
-                wanted = min(wanted, stage.next)
+        try:
+            wanted, mark = self._coming(now)
+        except Exception:
+            self._failed()
+            return
+        if mark is not None:
+            self._outlet.cut(mark)
+            return
         self._setTimer(wanted, now)
         if self.whenStuck is not None and self.isStuck:
             self.whenStuck()
         self._tellSource()
         if not self._closed and self.isEmpty:
             self._outlet.emptied()
+
+    def _coming(self, now: float) -> tuple[float, Mark | None]:
+        """When there is something to do again; and how the connection ends, if that is now."""
+        wanted = now if self._ready and not self._paused else math.inf
+        for index, stage in enumerate(self._stages):
+            if stage.effect.alarm is not None:
+                when, mark = stage.effect.alarm
+                if when <= now + _MICROSECOND:
+                    return when, mark
+                wanted = min(wanted, when)
+            if stage.queue and self._hasRoom(index + 1):
+                wanted = min(wanted, stage.next)
+        return wanted, None
 
     def _tellSource(self) -> None:
         held, window = self._readyHeld, _WINDOW

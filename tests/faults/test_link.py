@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from suffering import Line, effectOf
@@ -130,6 +132,80 @@ def test_alarm() -> None:
     assert line.outlet.cuts == [(1, Mark.RESET)]
     assert line.came == []
     assert not line.clock.getDelayedCalls()
+
+
+def test_others_get_a_turn() -> None:
+    """However many pieces are due, a link goes on with them after everybody else's turn."""
+    line = Line(effectOf("slicer", average_size=1))
+    passOn = line.outlet.passOn
+    seen: list[int] = []
+
+    def passOnSlowly(chunk: bytes) -> None:
+        passOn(chunk)
+        line.clock.rightNow += 0.0001
+
+    line.outlet.passOn = passOnSlowly  # type: ignore[method-assign]
+    data = bytes(range(250)) * 40
+    line.clock.callLater(0.003, lambda: seen.append(len(line.data)))
+    line.at(0, data, Mark.END)
+    line.until(5)
+    assert 1 < seen[0] < 100
+    assert line.data == data
+    assert line.came[-1][1] is Mark.END
+    assert line.link.isEmpty and not line.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("piece", ["text", 3, None])
+def test_no_bytes(piece: Any, loggedFailures: Any) -> None:
+    """A toxic that gives something else than bytes is wrong, and its connection is reset."""
+
+    class Garbling(Effect):
+        def data(self, arrived: float, now: float, chunk: bytes) -> Any:
+            return [(now, piece)]
+
+    line = Line(Garbling())
+    line.at(0, b"a")
+    assert line.outlet.cuts == [(0, Mark.RESET)] and not line.came
+    assert len(loggedFailures.flush(Exception)) == 1
+
+
+def test_as_good_as_bytes() -> None:
+    """A toxic may give what it made of the bytes without a copy; of nothing, nothing comes."""
+
+    class Viewing(Effect):
+        def data(self, arrived: float, now: float, chunk: bytes) -> Any:
+            return [(now, memoryview(chunk)[1:]), (now, b""), (now, bytearray(chunk))]
+
+    line = Line(Viewing(), effectOf("slicer", average_size=10))
+    line.at(0, b"abc")
+    assert line.came == [(0, b"bc"), (0, b"abc")]
+    assert line.link.isEmpty
+
+
+class _NoTime(Effect):
+    def data(self, arrived: float, now: float, chunk: bytes) -> Any:
+        return [(math.nan, chunk)]
+
+
+class _NoTurn(Effect):
+    takesTurns = True
+
+    def turn(self, arrived: float, now: float, size: int) -> tuple[int, float]:
+        return 1, math.nan
+
+
+class _NoAlarm(Effect):
+    def begin(self, now: float) -> None:
+        self.alarm = 5  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("kind", [_NoTime, _NoTurn, _NoAlarm])
+def test_no_times(kind: type[Effect], loggedFailures: Any) -> None:
+    """A toxic whose times are none is wrong, too; nothing waits for them."""
+    line = Line(kind())
+    line.at(0, b"a")
+    assert line.outlet.cuts == [(0, Mark.RESET)] and not line.came
+    assert len(loggedFailures.flush(Exception)) == 1
 
 
 def test_reentrant() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -366,6 +368,13 @@ def test_only_tap_imports_the_reactor() -> None:
         if "twisted.internet.reactor" in imported(ast.parse(path.read_text()))
     ]
     assert importers == ["loopbackd.tap"]
+
+
+def test_the_test_service_is_imported_where_it_is_served() -> None:
+    """It takes a tenth of a second and ten megabytes, which no echo needs."""
+    said = "import sys, loopbackd.tap; print('loopbackd.protocols.httpbin' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, check=True)
+    assert done.stdout == b"False\n"
 
 
 def test_a_package_is_a_docstring() -> None:

@@ -42,10 +42,13 @@ class Asked:
     """
     A proxy as it is asked for.
 
-    @ivar toxics: those it begins with; L{None} where nothing is said of them.
+    @param isNew: its toxics count; those of a change do not, which clients may send back.
+    @ivar toxics: those it begins with.
     """
 
-    def __init__(self, request: Request, value: Any, what: str = "the body") -> None:
+    def __init__(
+        self, request: Request, value: Any, what: str = "the body", isNew: bool = True
+    ) -> None:
         members = Members(value, _MEMBERS, what)
         self.members = members
         self.name = members.text("name", "")
@@ -53,7 +56,7 @@ class Asked:
         self.listen = members.text("listen", "")
         self.enabled = members.truth("enabled", True)
         self.toxics: tuple[ToxicSettings, ...] = ()
-        if "toxics" in members:
+        if isNew and "toxics" in members:
             self.toxics = _toxics(request, members.array("toxics"))
         unknown = (name for name in members.unknown if name.lower() not in _IGNORED)
         warnOfUnknown(request, f"proxy {self.name[:100]}", unknown)

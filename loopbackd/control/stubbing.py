@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -16,11 +16,13 @@ from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.httpsettings import StubSettings
-from loopbackd.protocols.httpbin.factory import HTTPServiceFactory
 from loopbackd.service import Loopback
 from loopbackd.stubs.reporting import Format, reported, searched
 from loopbackd.stubs.site import StubSite
 from loopbackd.stubs.table import Stub
+
+if TYPE_CHECKING:
+    from loopbackd.protocols.httpbin.factory import HTTPServiceFactory
 
 _STUBS: Final = "stubs of HTTP services"
 

@@ -106,7 +106,7 @@ def toxiproxyRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
         moved it goes on as it was.
         """
         live = proxies.find(proxy)
-        live = proxies.change(live, Asked(request, firstValue(request.body)))
+        live = proxies.change(live, Asked(request, firstValue(request.body), isNew=False))
         answer = reply(asProxy(live))
         await request.on.sleep(0)  # until what was listened on is closed
         return answer

@@ -323,6 +323,16 @@ async def test_toxics_in_create_and_populate() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_whole_proxy_sent_back_changes_what_differs() -> None:
+    """As clients do that have an object of their own; its toxics are not looked at."""
+    async with running() as api:
+        made = await proxy(api, toxics=[{"type": "latency"}])
+        sent = {**made, "enabled": False, "toxics": [{"type": "nope"}, None]}
+        assert await api.post("/proxies/p", sent) == {**made, "enabled": False}
+        assert await api.post("/proxies/p", made) == made
+
+
+@pytest_twisted.ensureDeferred
 async def test_populate() -> None:
     """What is there as asked is left alone, what leads elsewhere is made anew without toxics."""
     async with running() as api:

@@ -376,7 +376,12 @@ class Link:
     def _tellSource(self) -> None:
         held, window = self._readyHeld, _WINDOW
         if self._stages:
+            # All together, too: what waited for a toxic that was taken away fills none of these.
+            everything = held + sum(stage.held for stage in self._stages)
+            room = window + sum(stage.effect.window for stage in self._stages)
             held, window = self._stages[0].held, self._stages[0].effect.window
+            if everything > room:
+                held = max(held, window + 1)
         if not self._holds and held > window:
             self._holds = True
             self._outlet.holdSource()

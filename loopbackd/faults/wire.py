@@ -72,7 +72,8 @@ class Wire:
             return
         self.downstream.feed(data)
         waiting = self.waiting
-        if waiting.producer is not None:
+        # Having come through, it may have been the last that kept this here.
+        if waiting.producer is not None and self._inPlace:
             self._unasked += len(data)
             if not waiting.streaming:
                 self.askProducer()

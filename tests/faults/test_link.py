@@ -113,6 +113,23 @@ def test_full_stops_the_one_before() -> None:
     assert len(line.outlet.data) == 10_000
 
 
+def test_toxics_that_come_and_go_do_not_pump() -> None:
+    """Nothing is asked of the source for a toxic that is new while what others held still waits."""
+    line = Line()
+    line.link.pause()
+    fed = 0
+    for _ in range(50):
+        effect = effectOf("latency")
+        line.link.put(effect, 0)
+        while not line.outlet.held:
+            line.link.feed(bytes(65536))
+            fed += 65536
+        line.link.take(effect)
+    assert fed < 3 * effect.window
+    line.link.resume()
+    assert len(line.data) == fed and not line.outlet.held
+
+
 def test_paused_outlet() -> None:
     """Nothing comes out while the outlet takes nothing; then all does."""
     line = Line(effectOf("latency", latency=10))

@@ -230,6 +230,18 @@ async def test_a_pull_producer_that_has_nothing_now() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_last_write_of_a_wire() -> None:
+    """A producer that has written much is not paused by a wire that has just left."""
+    async with ends() as here:
+        producer = Endless(here.transport, 2)
+        here.transport.registerProducer(producer, True)
+        here.wire._unasked = 1 << 20
+        here.transport.write(b"x")
+        assert here.transport.wire is None and not producer.paused
+        here.transport.unregisterProducer()
+
+
+@pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("isPulled", [False, True])
 async def test_limit_is_exact_with_a_slow_reader(isPulled: bool) -> None:
     """What a protocol writes after the limit is not sent, although the connection is still open."""

@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -264,13 +265,32 @@ async def test_a_dial_that_takes_long_loses_nothing() -> None:
                 assert await deferToThread(readAll, client) == b"thanks"
 
 
+@contextmanager
+def listeningOn(family: int) -> Iterator[socket.socket]:
+    """A target on one address of this machine, whose port nobody has on the other."""
+    one, other = ("127.0.0.1", 0), ("::1", 0)
+    if family == socket.AF_INET6:
+        one, other = other, one
+    for _ in range(100):
+        with listening(family, one) as server, socket.socket(_OTHER[family]) as unused:
+            try:
+                unused.bind((other[0], server.getsockname()[1]))
+            except OSError:
+                continue
+            yield server
+            return
+    raise AssertionError("no port is free on both addresses")
+
+
+_OTHER = {socket.AF_INET: socket.AF_INET6, socket.AF_INET6: socket.AF_INET}
+
+
 @pytest.mark.parametrize("name", ["localhost", "LocalHost.", "app.localhost"])
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 @pytest_twisted.ensureDeferred
 async def test_localhost_is_both_addresses(family: int, name: str) -> None:
     """Wherever on it the target listens."""
-    where = ("127.0.0.1", 0) if family == socket.AF_INET else ("::1", 0)
-    with listening(family, where) as server:
+    with listeningOn(family) as server:
         async with relaying(f"{name}:{server.getsockname()[1]}") as loopback:
             with connectTo(loopback) as client:
                 accepted, _ = await deferToThread(server.accept)

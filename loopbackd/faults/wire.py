@@ -15,6 +15,9 @@ from loopbackd.net.linger import LINGER, hasUnreadInput
 # How many bytes a producer may write before others have their turn.
 _AT_ONCE: Final = 1 << 20
 
+# The same for a producer that is asked for each piece.
+_TURN: Final = 1 << 17
+
 
 class Wire:
     """
@@ -297,21 +300,29 @@ class Wire:
         waiting = self.waiting
         if waiting.producer is None or not self._wantsMore or not self._inPlace:
             return
-        self._unasked = 0
         if not waiting.streaming:
             if not self._pulling:
                 self._pulling = True
                 # Not soon: where a toxic throws everything away, nobody else had a turn any more.
                 self._transport.reactor.callLater(0, self._pull)
         elif waiting.producerPaused:
+            self._unasked = 0
             waiting.producerPaused = False
             waiting.producer.resumeProducing()
 
     def _pull(self) -> None:
-        self._pulling = False
         waiting = self.waiting
-        if self._inPlace and self._wantsMore and not waiting.streaming and waiting.producer:
+        self._unasked = 0
+        written = -1
+        # Once it writes nothing it is asked again when it has written something of its own accord.
+        while written < self._unasked < _TURN and self._inPlace and self._wantsMore:
+            written = self._unasked
+            if waiting.streaming or waiting.producer is None:
+                break
             waiting.producer.resumeProducing()
+        self._pulling = False
+        if self._unasked >= _TURN:
+            self.askProducer()
 
 
 class _Inbound:

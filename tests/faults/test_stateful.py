@@ -1,0 +1,217 @@
+"""Whatever toxics come, change and go on live connections: see L{Network}."""
+
+from __future__ import annotations
+
+import random
+import select
+import socket
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest_twisted
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    multiple,
+    rule,
+)
+from suffering import reactor, serving, until
+from test_random import ENDS, HONEST, RESET, STREAMS, attributesOf
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from loopbackd.faults.toxics import Toxics
+from loopbackd.faultsettings import ToxicSettings
+
+PATIENCE = 20.0
+
+
+def wait(coroutine: Any) -> Any:
+    """Let the reactor run until this is done."""
+    return pytest_twisted.blockon(Deferred.fromCoroutine(coroutine))
+
+
+async def passing(seconds: float) -> None:
+    await deferLater(reactor, seconds)
+
+
+class Caller:
+    """
+    A client of the relay.
+
+    @ivar isWhole: whether everything it has sent must come back.
+    """
+
+    def __init__(self, address: Any, isWhole: bool) -> None:
+        self.socket = socket.create_connection((address.host, address.port), 10)
+        self.socket.setblocking(False)
+        self.sent = self.came = b""
+        self.isWhole = isWhole
+        self.hasFinished = self.isOver = False
+
+    def send(self, data: bytes) -> None:
+        if self.hasFinished or self.isOver:
+            return
+        try:
+            self.sent += data[: self.socket.send(data)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.broken()
+
+    def read(self) -> None:
+        try:
+            while not self.isOver and select.select([self.socket], [], [], 0)[0]:
+                part = self.socket.recv(65536)
+                self.came += part
+                assert self.sent.startswith(self.came), "what came was never sent so"
+                if not part:
+                    self.leave()
+        except OSError:
+            self.broken()
+
+    def finish(self) -> None:
+        if not (self.hasFinished or self.isOver):
+            self.hasFinished = True
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                self.broken()
+
+    def broken(self) -> None:
+        assert not self.isWhole, "the connection broke, and no toxic says so"
+        self.leave()
+
+    def leave(self) -> None:
+        if not self.isOver:
+            self.isOver = True
+            self.socket.close()
+            if self.isWhole:
+                assert self.hasFinished and self.came == self.sent, "something is missing"
+
+
+class Network(RuleBasedStateMachine):
+    """
+    Clients of a relay in front of an echo, with toxics on both services.
+
+    What arrives is a prefix of what was sent, and all of it where no toxic and no client has ended
+    the connection. Once the toxics are gone nothing is left: no connection, wire or timer.
+    """
+
+    callers = Bundle("callers")
+    toxics = Bundle("toxics")
+
+    @initialize()
+    def begin(self) -> None:
+        self.stack = AsyncExitStack()
+        wait(self._begin())
+        self.all: list[Caller] = []
+        self.names = 0
+        self.ending = 0
+
+    async def _begin(self) -> None:
+        self.echo = await self.stack.enter_async_context(serving())
+        target: Any = self.echo.addresses["main"][0]
+        relay = serving(protocol="relay", target=f"{target.host}:{target.port}")
+        self.relay = await self.stack.enter_async_context(relay)
+        self.places = [one.live("main").toxics for one in (self.relay, self.echo)]
+
+    @rule(target=callers)
+    def call(self) -> Any:
+        if len(self.all) >= 6:
+            return multiple()
+        caller = Caller(self.relay.addresses["main"][0], not self.ending)
+        self.all.append(caller)
+        return caller
+
+    @rule(caller=callers, size=st.sampled_from([1, 100, 5000, 200_000]), seed=st.integers(0, 9))
+    def send(self, caller: Caller, size: int, seed: int) -> None:
+        caller.send(random.Random(seed).randbytes(size))
+
+    @rule(caller=callers)
+    def read(self, caller: Caller) -> None:
+        caller.read()
+
+    @rule(caller=callers)
+    def finish(self, caller: Caller) -> None:
+        caller.finish()
+
+    @rule(caller=consumes(callers), isReset=st.booleans())
+    def hangUp(self, caller: Caller, isReset: bool) -> None:
+        if not caller.isOver and isReset:
+            caller.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        caller.isWhole = False
+        caller.leave()
+
+    @rule(
+        target=toxics,
+        type=st.sampled_from(sorted(HONEST)),
+        place=st.integers(0, 1),
+        stream=st.sampled_from(STREAMS),
+        toxicity=st.sampled_from([0.5, 1.0]),
+        seed=st.integers(0, 99),
+    )
+    def add(self, type: str, place: int, stream: Any, toxicity: float, seed: int) -> Any:
+        self.names += 1
+        if type in ENDS or type == "blackhole":
+            self.ending += 1
+            for caller in self.all:
+                caller.isWhole = False
+        asked = ToxicSettings(
+            type=type,
+            name=f"{type}{self.names}",
+            stream=stream,
+            toxicity=toxicity,
+            seed=seed,
+            attributes=attributesOf(type, random.Random(seed)),
+        )
+        self.places[place].add(asked)
+        return self.places[place], asked.name, type
+
+    @rule(one=toxics, seed=st.integers(0, 99), toxicity=st.sampled_from([None, 0.0, 0.5, 1.0]))
+    def change(self, one: tuple[Toxics, str, str], seed: int, toxicity: float | None) -> None:
+        place, name, type = one
+        place.change(name, attributesOf(type, random.Random(seed)), toxicity)
+
+    @rule(one=consumes(toxics))
+    def remove(self, one: tuple[Toxics, str, str]) -> None:
+        place, name, type = one
+        place.remove(name)
+        self.ending -= type in ENDS or type == "blackhole"
+
+    @rule(seconds=st.sampled_from([0.0, 0.001, 0.01, 0.05]))
+    def pause(self, seconds: float) -> None:
+        wait(passing(seconds))
+
+    def teardown(self) -> None:
+        try:
+            for place in self.places:
+                place.clear()
+            wait(self._end())
+        finally:
+            for caller in self.all:
+                caller.socket.close()
+            wait(self.stack.aclose())
+
+    async def _end(self) -> None:
+        for caller in self.all:
+            caller.finish()
+        deadline = time.monotonic() + PATIENCE
+        while open := [caller for caller in self.all if not caller.isOver]:
+            assert time.monotonic() < deadline, "a connection does not end"
+            for caller in open:
+                caller.read()
+            await passing(0.001)
+        for daemon, toxics in zip((self.relay, self.echo), self.places, strict=True):
+            await until(lambda daemon=daemon: not len(daemon.connections))  # type: ignore[misc]
+            await until(lambda daemon=daemon: not daemon.alarms.getDelayedCalls())  # type: ignore[misc]
+            assert not toxics._wires and not toxics._waiting
+
+
+TestNetwork = Network.TestCase
+TestNetwork.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)

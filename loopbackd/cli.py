@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from loopbackd.cacommands import ca
+from loopbackd.commands.authority import ca
+from loopbackd.commands.catalogue import profiles, toxics
 from loopbackd.commands.completion import completion
 from loopbackd.commands.services import reset, service
 from loopbackd.commands.toxics import toxic
 from loopbackd.control.listening import check
-from loopbackd.faultcommands import profiles, toxics
 from loopbackd.newpackage import NameTaken, write
 from loopbackd.prepared import load
 from loopbackd.protocols.registry import known

@@ -1,1 +1,1 @@
-"""Subcommands of ``loopbackd`` that ask a running daemon."""
+"""The subcommands of ``loopbackd``: those that ask a running daemon, and those that need none."""

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.cacommands}."""
+"""Tests for L{loopbackd.commands.authority}."""
 
 from __future__ import annotations
 
@@ -184,8 +184,8 @@ def test_programs_are_run_with_a_copy(
     def planned(certificate: object, path: Path, **others: object) -> list[Step]:
         return [replace(step, command=("tell", str(path))), blocked]
 
-    monkeypatch.setattr("loopbackd.cacommands.plan", planned)
-    monkeypatch.setattr("loopbackd.cacommands.runCommand", run)
+    monkeypatch.setattr("loopbackd.commands.authority.plan", planned)
+    monkeypatch.setattr("loopbackd.commands.authority.runCommand", run)
     told = CliRunner().invoke(main, ["ca", "trust"])
     assert told.exit_code == 0, told.output
     ((words, content),) = seen

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.faultcommands}: C{loopbackd toxics} and C{loopbackd profiles}."""
+"""Tests for L{loopbackd.commands.catalogue}: C{loopbackd toxics} and C{loopbackd profiles}."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from loopbackd.control.defaults import defaultsOf
 from loopbackd.control.notes import warnOfUnknown
 from loopbackd.explaining import explain
 from loopbackd.faults.kinds import NoSuchKind, kindClass
-from loopbackd.faults.toxics import NameTaken, Toxic, Toxics, check, named
+from loopbackd.faults.toxic import Toxic
+from loopbackd.faults.toxics import NameTaken, Toxics, check, named
 from loopbackd.faultsettings import MatchSettings, ToxicSettings
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request

@@ -13,7 +13,8 @@ from loopbackd.control.faults import asToxic, change, put, settingsOf
 from loopbackd.control.services import GROUP, JSON, NOT_FOUND, findService, readAs, readObject
 from loopbackd.control.toxiproxy import reply
 from loopbackd.faults.profiles import inUse, use
-from loopbackd.faults.toxics import Toxic, Toxics
+from loopbackd.faults.toxic import Toxic
+from loopbackd.faults.toxics import Toxics
 from loopbackd.http.endpoints import Takes
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response

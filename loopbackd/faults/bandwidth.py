@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from loopbackd.faults.toxic import NEVER, Context, Effect, Kind
+from loopbackd.faults.kind import NEVER, Context, Effect, Kind
 
 _WINDOW: Final = 1 << 16
 _LARGEST_WINDOW: Final = 6 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbackd.faults.toxic import NEVER, Context, Kind, Opening
+from loopbackd.faults.kind import NEVER, Context, Kind, Opening
 
 
 class Blackhole(Kind, frozen=True):

@@ -6,7 +6,7 @@ import math
 from random import Random
 from typing import Final
 
-from loopbackd.faults.toxic import Context, Effect, Kind, Probability, Schedule
+from loopbackd.faults.kind import Context, Effect, Kind, Probability, Schedule
 
 # No stream is long enough for one of these, and floats do not reach so far.
 _LEAST: Final = 1e-30

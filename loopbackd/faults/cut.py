@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from loopbackd.faults.toxic import Context, Effect, Kind, Mark, Milliseconds
+from loopbackd.faults.kind import Context, Effect, Kind, Mark, Milliseconds
 
 
 class Cut(Kind, frozen=True):

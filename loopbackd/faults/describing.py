@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect as types
 
-from loopbackd.faults.toxic import Kind
+from loopbackd.faults.kind import Kind
 
 _MARKUP: Final = re.compile(r"[CLIB]\{([^}]*)\}")
 

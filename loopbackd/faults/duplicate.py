@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbackd.faults.toxic import Context, Effect, Kind, Probability, Schedule
+from loopbackd.faults.kind import Context, Effect, Kind, Probability, Schedule
 
 
 class Duplicate(Kind, frozen=True):

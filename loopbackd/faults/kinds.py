@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from loopbackd.explaining import explain
-from loopbackd.faults.toxic import Kind
+from loopbackd.faults.kind import Kind
 
 GROUP: Final = "loopbackd.toxics"
 
@@ -73,7 +73,7 @@ def _installed(point: EntryPoint) -> type[Kind]:
     except Exception as error:
         raise ValueError(f"{point.value} does not load: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Kind)):
-        raise ValueError(f"{point.value} is no loopbackd.faults.toxic.Kind")
+        raise ValueError(f"{point.value} is no loopbackd.faults.kind.Kind")
     return found
 
 

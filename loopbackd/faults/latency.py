@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final, Literal
 
-from loopbackd.faults.toxic import Context, Effect, Kind, Milliseconds, Schedule
+from loopbackd.faults.kind import Context, Effect, Kind, Milliseconds, Schedule
 
 WINDOW: Final = 6 << 20
 """What may be under way on a slow line: what Linux lets a receiver have (tcp_rmem, tcp(7))."""

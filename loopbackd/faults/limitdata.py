@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbackd.faults.toxic import Bytes, Context, Effect, Kind, Mark, Schedule
+from loopbackd.faults.kind import Bytes, Context, Effect, Kind, Mark, Schedule
 
 
 class LimitData(Kind, frozen=True):

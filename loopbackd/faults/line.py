@@ -6,8 +6,8 @@ from random import Random
 
 from twisted.internet.task import Clock
 
+from loopbackd.faults.kind import Context, Effect, Kind, Mark, Piece
 from loopbackd.faults.link import Link
-from loopbackd.faults.toxic import Context, Effect, Kind, Mark, Piece
 
 
 class FarEnd:

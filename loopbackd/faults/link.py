@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from loopbackd.faults.toxic import Effect, Mark, Piece
+from loopbackd.faults.kind import Effect, Mark, Piece
 
 _log = Logger()
 

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from loopbackd.faults.kind import NEVER, Context, Effect, Kind, Mark, Probability, Schedule
 from loopbackd.faults.latency import WINDOW
-from loopbackd.faults.toxic import NEVER, Context, Effect, Kind, Mark, Probability, Schedule
 
 SEGMENT: Final = 1460
 """Bytes in a segment: Ethernet's 1500 without the heads of IPv4 and TCP (RFC 9293, 3.7.1)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbackd.faults.toxic import Context, Effect, Kind
+from loopbackd.faults.kind import Context, Effect, Kind
 
 
 class Noop(Kind, frozen=True):

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from loopbackd.faults.toxic import NEVER, Effect, Mark, Opening, Schedule
+from loopbackd.faults.kind import NEVER, Effect, Mark, Opening, Schedule
 from loopbackd.faults.wire import Wire
 from loopbackd.net.eager import protocolFailed
 from loopbackd.peer.identity import PeerIdentity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbackd.faults.toxic import Context, Kind, Mark, Milliseconds, Opening
+from loopbackd.faults.kind import Context, Kind, Mark, Milliseconds, Opening
 
 
 class Refuse(Kind, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbackd.faults.toxic import NEVER, Context, Effect, Kind, Mark, Milliseconds, Schedule
+from loopbackd.faults.kind import NEVER, Context, Effect, Kind, Mark, Milliseconds, Schedule
 
 
 class ResetPeer(Kind, frozen=True):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from loopbackd.faults.toxic import Context, Effect, Kind
+from loopbackd.faults.kind import Context, Effect, Kind
 
 _Size = msgspec.Meta(ge=1, le=1 << 30)
 _Variation = msgspec.Meta(ge=0, le=1 << 30)

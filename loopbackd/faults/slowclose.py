@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbackd.faults.toxic import Context, Effect, Kind, Milliseconds
+from loopbackd.faults.kind import Context, Effect, Kind, Milliseconds
 
 
 class SlowClose(Kind, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbackd.faults.toxic import Context, Kind, Milliseconds, Opening
+from loopbackd.faults.kind import Context, Kind, Milliseconds, Opening
 
 
 class SlowOpen(Kind, frozen=True):

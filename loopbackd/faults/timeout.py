@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopbackd.faults.toxic import Context, Effect, Kind, Mark, Milliseconds, Schedule
+from loopbackd.faults.kind import Context, Effect, Kind, Mark, Milliseconds, Schedule
 
 
 class Timeout(Kind, frozen=True):

@@ -1,154 +1,130 @@
-"""
-What a toxic is made of: its kind, with the attributes, and its effect on one link.
-
-To write one, see C{docs/write-a-toxic.md}.
-"""
+"""A toxic of a service as it is now: whom it has met, and what it was decided to be to each."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum
-from random import Random
-from typing import Annotated, Any, Final
+from collections.abc import Iterator
+from random import Random, SystemRandom
+from typing import Any
 
 import msgspec
 
-NEVER: Final = math.inf
-"""The time of what does not happen until the toxic is changed or removed."""
-
-_ADay: Final = msgspec.Meta(ge=0, le=86_400_000)
-Milliseconds = Annotated[int, _ADay] | Annotated[float, _ADay]
-"""How users write a time; at most a day."""
-
-Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
-"""How users write one."""
-
-Bytes = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
-"""How users write an amount."""
+from loopbackd.connection import Connection
+from loopbackd.faults.kind import Context, Effect, Kind, Opening
+from loopbackd.faults.matching import Matcher
+from loopbackd.faultsettings import Stream, ToxicSettings
 
 
-class Mark(Enum):
-    """What comes on a link besides bytes."""
+class Case:
+    """What a toxic is to one connection."""
 
-    END = "nothing more is sent; the other direction goes on"
-    CLOSE = "the connection is closed in both directions, with FIN"
-    RESET = "the connection is reset in both directions"
+    __slots__ = ("chance", "drawn", "effect", "isMeant", "number", "opening")
+
+    def __init__(self, number: int, seed: int, isMeant: bool) -> None:
+        self.number = number
+        self.isMeant = isMeant
+        self.chance = Random(f"{seed}/{number}")
+        self.drawn = self.chance.random()
+        self.effect: Effect | None = None
+        self.opening: tuple[Opening | None] | None = None
 
 
-Piece = bytes | Mark
-Schedule = Iterable[tuple[float, Piece]]
-"""What goes on, and when; in seconds, as C{now} is. A mark comes behind the bytes before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
+class Toxic:
     """
-    Where an effect takes place.
+    One toxic of a service.
 
-    @ivar chance: where it takes its chances from; the same for the same seed and connection.
-    @ivar since: when the toxic was put on the service.
-    @ivar opened: when the connection was opened.
-    @ivar number: the how many-th connection this is of those the toxic has met, from 1.
-    @ivar shared: what the toxic keeps for all its connections (see L{Kind.share}).
+    @ivar settings: what was asked, with its name.
+    @ivar kind: the attributes, found good.
+    @ivar seed: what its chances come from.
+    @ivar since: when it was put on.
     """
 
-    chance: Random
-    since: float = 0.0
-    number: int = 1
-    shared: Any = None
-    opened: float = 0.0
+    def __init__(self, settings: ToxicSettings, kind: Kind, clock: Any) -> None:
+        self.settings = settings
+        self.kind = kind
+        self.seed = SystemRandom().getrandbits(32) if settings.seed is None else settings.seed
+        self.since = clock.seconds()
+        self._clock = clock
+        self._shared = kind.share()
+        self._matcher = None if settings.match is None else Matcher(settings.match)
+        self._cases: dict[Connection, Case] = {}
+        self._met = 0
 
+    @property
+    def name(self) -> str:
+        """What it is called; unique among the toxics of a service."""
+        return self.settings.name
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """
-    How a connection begins.
+    @property
+    def type(self) -> str:
+        """What it does."""
+        return self.settings.type
 
-    @ivar when: when its protocol gets it; L{NEVER} for as long as the toxic is there.
-    @ivar mark: how it ends then, where its protocol does not get it at all.
-    """
+    @property
+    def stream(self) -> Stream:
+        """Which direction it is on."""
+        return self.settings.stream
 
-    when: float
-    mark: Mark | None = None
+    @property
+    def toxicity(self) -> float:
+        """How probable it is that a connection has it."""
+        return self.settings.toxicity
 
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """How much of it, as users write it, defaults included."""
+        return msgspec.structs.asdict(self.kind)
 
-class Effect:
-    """
-    What a toxic does to one link.
+    def hits(self, connection: Connection) -> bool:
+        """Whether this connection has it."""
+        case = self._cases.get(connection)
+        return case is not None and case.effect is not None
 
-    It holds nothing and waits for nothing: it says when what goes on, in the order it came. Times
-    are seconds; one that has gone by means at once.
+    def meet(self, connection: Connection) -> Case:
+        """Decide once for a connection that is new to it what it will be to it."""
+        case = self._cases.get(connection)
+        if case is None:
+            self._met += 1
+            isMeant = self._matcher is None or self._matcher.matches(connection)
+            case = self._cases[connection] = Case(self._met, self.seed, isMeant)
+            connection.whenEnded += (self._ended,)
+        return case
 
-    @ivar window: how many bytes may wait here before their source is asked to stop.
-    @ivar takesTurns: whether what is due by C{data} is asked about again, by C{turn}.
-    @ivar alarm: when the whole connection ends, and how (L{Mark.CLOSE} or L{Mark.RESET}),
-        whatever may be waiting; looked at after each call.
-    """
+    def wants(self, case: Case) -> bool:
+        """Whether a connection is to have it."""
+        return case.isMeant and case.drawn < self.toxicity
 
-    window: int = 1 << 16
-    takesTurns: bool = False
-    alarm: tuple[float, Mark] | None = None
+    def effect(self, connection: Connection, case: Case) -> Effect | None:
+        """A new effect for a connection."""
+        return self.kind.effect(self._context(connection, case))
 
-    def begin(self, now: float) -> None:
-        """The connection is there, or the toxic was put on it now."""
+    def opening(self, connection: Connection) -> Opening | None:
+        """What it does to the opening of a connection; the same each time it is asked."""
+        case = self.meet(connection)
+        if type(self.kind).opening is Kind.opening or not self.wants(case):
+            return None
+        if case.opening is None:
+            case.opening = (self.kind.opening(self._context(connection, case)),)
+        return case.opening[0]
 
-    def data(self, arrived: float, now: float, chunk: bytes) -> Schedule:
-        """
-        When which part of this goes on.
+    def _context(self, connection: Connection, case: Case) -> Context:
+        # Its own time of opening is that of the clock on the wall.
+        opened = self._clock.seconds() - connection.age
+        return Context(case.chance, self.since, case.number, self._shared, opened)
 
-        What is left out is thrown away.
+    def cases(self) -> Iterator[tuple[Connection, Case]]:
+        """The live connections it has met."""
+        return iter(list(self._cases.items()))
 
-        @param arrived: when it came; before C{now} where it has waited for this toxic's change.
-        """
-        return [(now, chunk)]
+    def left(self, connection: Connection) -> None:
+        """There is no effect of it on this connection any more; that may have ended."""
+        case = self._cases.get(connection)
+        if case is not None:
+            case.effect = None
+            if connection.closed is not None:
+                del self._cases[connection]
 
-    def turn(self, arrived: float, now: float, size: int) -> tuple[int, float]:
-        """
-        How many bytes of what is first go on next, and when.
-
-        Asked when everything before has gone on and there is room behind this toxic, and not again
-        until that many have gone on too; so nothing is decided long before it happens, and the
-        effects of one toxic can have their turns at something they share.
-
-        @param size: how many there are; at least 1.
-        """
-        return size, now
-
-    def end(self, arrived: float, now: float) -> float:
-        """When the end of this direction is passed on, after everything before it."""
-        return now
-
-    def changed(self, kind: Any, now: float) -> None:
-        """The attributes are others; asked about what waits once more after this."""
-        raise NotImplementedError
-
-    def removed(self, now: float) -> Mark | None:
-        """
-        The toxic is taken away; what waits goes on at once.
-
-        @return: how the connection ends for it, where what was thrown away makes it worthless.
-        """
-        return None
-
-
-class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    A kind of toxic; its fields are the attributes as users write them.
-
-    A field's type has its bounds (L{msgspec.Meta}); what several fields must fulfil together is
-    checked in C{__post_init__}, which raises L{ValueError}.
-    """
-
-    def share(self) -> Any:
-        """What the effects of one toxic have in common; made once, before the first."""
-        return None
-
-    def effect(self, context: Context) -> Effect | None:
-        """What it does to a link; L{None} for nothing at all."""
-        raise NotImplementedError
-
-    def opening(self, context: Context) -> Opening | None:
-        """What it does to a new connection before its protocol gets it; L{None} for nothing."""
-        return None
+    def _ended(self, connection: Connection) -> None:
+        # What the peer has said before it went may still be under way, through the effect.
+        case = self._cases.get(connection)
+        if case is not None and case.effect is None:
+            del self._cases[connection]

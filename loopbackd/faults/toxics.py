@@ -11,13 +11,12 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 
 from loopbackd.connection import Connection, Connections
-from loopbackd.faults.active import Case
-from loopbackd.faults.active import Toxic as Toxic
+from loopbackd.faults.kind import NEVER, Opening
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.link import Link
 from loopbackd.faults.matching import Matcher
 from loopbackd.faults.opening import Keeping, Postponed, together
-from loopbackd.faults.toxic import NEVER, Opening
+from loopbackd.faults.toxic import Case, Toxic
 from loopbackd.faults.wire import Wire
 from loopbackd.faultsettings import ToxicSettings
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.link import Link
-from loopbackd.faults.toxic import Mark
 from loopbackd.net.interposing import Waiting, interpose, restoreProducer, withdraw
 from loopbackd.net.linger import LINGER, hasUnreadInput
 

@@ -14,10 +14,10 @@ from twisted.internet import reactor as realReactor
 from twisted.internet.task import deferLater
 
 from loopbackd.faults import line
+from loopbackd.faults.kind import Effect
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.line import FarEnd as Noting
 from loopbackd.faults.line import Line
-from loopbackd.faults.toxic import Effect
 from loopbackd.faultsettings import ToxicSettings
 from loopbackd.prepared import prepare
 from loopbackd.service import Loopback

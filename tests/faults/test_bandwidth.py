@@ -9,9 +9,9 @@ from suffering import Line, Noting, effectOf
 from twisted.internet.task import Clock
 
 from loopbackd.faults.bandwidth import Bandwidth
+from loopbackd.faults.kind import Context, Mark
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.link import Link
-from loopbackd.faults.toxic import Context, Mark
 
 
 def pour(line: Line, seconds: float, chunk: int = 65536, step: float = 0.001) -> None:

@@ -11,8 +11,8 @@ from suffering import Line, effectOf, serving, toxic
 from test_wire import call, readAll
 from twisted.internet.threads import deferToThread
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.toxic import Mark
 
 
 def test_once() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from loopbackd.faults import kinds
 from loopbackd.faults.describing import describe
+from loopbackd.faults.kind import Bytes, Kind, Milliseconds, Probability
 from loopbackd.faults.kinds import kindClass
-from loopbackd.faults.toxic import Bytes, Kind, Milliseconds, Probability
 
 
 class Everything(Kind, frozen=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from suffering import Line, effectOf
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.toxic import Mark
 
 
 def test_off_by_default() -> None:

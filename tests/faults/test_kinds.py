@@ -11,8 +11,8 @@ from suffering import call, serving, toxic, until
 from twisted.internet.threads import deferToThread
 
 from loopbackd.faults import kinds
+from loopbackd.faults.kind import Context, Effect, Kind, Opening, Schedule
 from loopbackd.faults.kinds import NoSuchKind, kindClass, known, makeKind
-from loopbackd.faults.toxic import Context, Effect, Kind, Opening, Schedule
 
 
 class Failing(Kind, frozen=True):
@@ -96,7 +96,7 @@ def test_built_in(name: str) -> None:
 
 def test_unusable(points: None) -> None:
     """What is no kind, or does not load, is told with its place."""
-    with pytest.raises(ValueError, match=r"test_kinds:kaput is no loopbackd\.faults\.toxic\.Kind"):
+    with pytest.raises(ValueError, match=r"test_kinds:kaput is no loopbackd\.faults\.kind\.Kind"):
         kindClass("kaput")
     with pytest.raises(ValueError, match="test_kinds:absent does not load: "):
         kindClass("absent")

@@ -7,8 +7,8 @@ from statistics import fmean, pstdev
 import pytest
 from suffering import Line, effectOf
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.toxic import Mark
 
 MANY = 20_000
 

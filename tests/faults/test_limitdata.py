@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from suffering import Line, call, effectOf, readAll, serving, toxic
 from twisted.internet.threads import deferToThread
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.toxic import Mark
 
 
 @given(st.integers(0, 300), st.lists(st.binary(min_size=1, max_size=100), max_size=8))

@@ -6,8 +6,8 @@ import pytest
 
 from loopbackd.faults.blackhole import Blackhole
 from loopbackd.faults.cut import Cut
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.latency import Latency
-from loopbackd.faults.toxic import Mark
 from loopbackd.testing import Line, effectOf
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from suffering import Line, effectOf
 from twisted.internet.task import Clock
 
+from loopbackd.faults.kind import NEVER, Effect, Kind, Mark
 from loopbackd.faults.link import Link
-from loopbackd.faults.toxic import NEVER, Effect, Kind, Mark
 
 
 class Never(Effect):

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suffering import Line, effectOf
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.loss import LONGEST, SEGMENT, TRIES
-from loopbackd.faults.toxic import Mark
 
 
 def meanDelay(rate: float, rto: float) -> float:

@@ -8,8 +8,8 @@ import pytest
 import pytest_twisted
 from suffering import serving, toxic
 
+from loopbackd.faults.kind import Context
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.toxic import Context
 
 
 def test_nothing() -> None:

@@ -19,9 +19,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 
+from loopbackd.faults.kind import NEVER, Context, Mark, Opening
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.opening import KEPT, together
-from loopbackd.faults.toxic import NEVER, Context, Mark, Opening
 from loopbackd.service import Loopback
 
 reactor: Any = realReactor

@@ -18,9 +18,9 @@ from suffering import Line, reactor, serving, until
 from twisted.internet.task import deferLater
 
 from loopbackd.faults import kinds
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.line import effectOf
-from loopbackd.faults.toxic import Mark
 from loopbackd.faults.toxics import Toxics
 from loopbackd.faultsettings import MatchSettings, Stream, ToxicSettings
 

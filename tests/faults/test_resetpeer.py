@@ -7,8 +7,8 @@ import pytest_twisted
 from suffering import Line, call, effectOf, readAll, serving, toxic
 from twisted.internet.threads import deferToThread
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.toxic import Mark
 
 
 @pytest.mark.parametrize("first", [b"x", Mark.END, Mark.CLOSE])

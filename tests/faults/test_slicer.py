@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suffering import Line, effectOf
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.toxic import Mark
 
 
 def sizes(line: Line) -> list[int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from suffering import Line, effectOf
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.toxic import Mark
 
 
 @pytest.mark.parametrize("mark", [Mark.END, Mark.CLOSE])

@@ -10,8 +10,8 @@ import pytest_twisted
 from suffering import Line, call, effectOf, onlyTransport, readAll, serving, toxic, until
 from twisted.internet.threads import deferToThread
 
+from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
-from loopbackd.faults.toxic import Mark
 
 
 def test_in_time_under_traffic() -> None:

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 
 from loopbackd.connection import Connection, Connections
 from loopbackd.logs import OncePerSecond
+from loopbackd.net.closing import resetAndClose
 from loopbackd.net.deadlines import Deadlines
-from loopbackd.net.eager import resetAndClose
 from loopbackd.net.endpoint import shown
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.settings import ServiceSettings

@@ -32,6 +32,8 @@ READING_ORDER = [
     "loopbackd.net.endpoint",
     "loopbackd.net.firstof",
     "loopbackd.net.interposing",
+    "loopbackd.net.closing",
+    "loopbackd.net.delivering",
     "loopbackd.net.eager",
     "loopbackd.net.transport",
     "loopbackd.net.ending",

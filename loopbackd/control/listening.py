@@ -20,7 +20,7 @@ from loopbackd.http.patience import Patience
 from loopbackd.iloopbackd import Surroundings
 from loopbackd.listener import Listener
 from loopbackd.logs import OncePerSecond
-from loopbackd.net.eager import resetAndClose
+from loopbackd.net.closing import resetAndClose
 from loopbackd.net.endpoint import EndpointError, checkKind, parse, shown
 from loopbackd.service import Loopback
 from loopbackd.settings import ServiceSettings, SettingsError

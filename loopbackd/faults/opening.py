@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from loopbackd.faults.kind import NEVER, Effect, Mark, Opening, Schedule
 from loopbackd.faults.wire import Wire
-from loopbackd.net.eager import protocolFailed
+from loopbackd.net.delivering import protocolFailed
 from loopbackd.peer.identity import PeerIdentity
 
 KEPT: Final = 1 << 16

@@ -16,7 +16,7 @@ from typing import Any, Final
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from loopbackd.net.eager import protocolFailed
+from loopbackd.net.delivering import protocolFailed
 from loopbackd.net.transport import Server, UnixServer
 
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY, errno.EINTR)

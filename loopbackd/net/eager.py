@@ -16,101 +16,27 @@ C{tests/net/test_private_names.py} fails when Twisted changes them.
 from __future__ import annotations
 
 import socket
-import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from twisted.internet import _newtls, abstract, main
-from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from loopbackd.connection import Connection, reasonOf
-from loopbackd.net.interposing import Interposed
-
-_log = Logger()
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_CONNECTION_DONE = Failure(main.CONNECTION_DONE)
+from loopbackd.net.delivering import CONNECTION_DONE, Delivers
 
 
-def resetAndClose(sock: socket.socket) -> None:
-    """Close a socket so that its peer sees a reset (SO_LINGER 0, socket(7)), not an end."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    except OSError:
-        pass
-    finally:
-        sock.close()
-
-
-def endAndClose(sock: socket.socket) -> None:
-    """Close a socket so that its peer sees an end (FIN) first, also where it said more."""
-    try:
-        sock.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-    finally:
-        sock.close()
-
-
-class StreamReactor(Protocol):
-    """What an eager transport asks of its reactor beyond Twisted's interfaces."""
-
-    def soon(self, call: Callable[[], object]) -> None:
-        """Call after what runs now has returned, before anything is waited for."""
-
-    def rest(self, reader: Any) -> None:
-        """Watch a reader no more for something to read, but still for a reset."""
-
-
-class EagerWrites:
+class EagerWrites(Delivers):
     """
     The mixin that makes a Twisted stream transport eager.
 
-    @ivar bytesReceived: bytes read from the peer.
     @ivar bytesSent: bytes the kernel took.
-    @ivar peerFinished: whether the peer has finished sending.
-    @ivar connection: the facts about this stream, where it came through a service.
-    @ivar pump: who has taken over reading and writing; L{None} where that is the protocol.
-    @ivar wire: what stands between the stream and its protocol; L{None} where nothing does.
     @ivar isMute: whether nothing is sent any more of what is written from now on.
     """
 
-    bytesReceived = 0
     bytesSent = 0
-    peerFinished = False
     isMute = False
-    _eager = False
     _isCut = False
     _tempDataBuffer: Any = ()
-    connection: Connection | None = None
-    pump: Any = None
-    wire: Interposed | None = None
-
-    if TYPE_CHECKING:
-        TLS: bool
-        connected: int | bool
-        disconnecting: int | bool
-        dataBuffer: bytes
-        producer: Any
-        streamingProducer: bool
-        protocol: Any
-        producerPaused: bool
-        reactor: StreamReactor
-        socket: socket.socket
-        bufferSize: int
-        _tempDataLen: int
-        _writeDisconnected: bool
-        _writeDisconnecting: bool
-        _aborting: bool
-
-        def startReading(self) -> None: ...
-        def stopReading(self) -> None: ...
-        def startWriting(self) -> None: ...
-        def stopWriting(self) -> None: ...
-        def _maybePauseProducer(self) -> None: ...
-        def _closeWriteConnection(self) -> None: ...
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """See L{twisted.internet.interfaces.ITLSTransport}; the records are sent eagerly too."""
@@ -335,7 +261,7 @@ class EagerWrites:
         """End the connection if nothing was written or registered since it was asked to."""
         if self.connected and not self._aborting:
             if self._writeDisconnected or (self.producer is None and self._mayPass()):
-                self.connectionLost(_CONNECTION_DONE)
+                self.connectionLost(CONNECTION_DONE)
             else:
                 self.startWriting()
 
@@ -345,103 +271,6 @@ class EagerWrites:
         if isinstance(sent, int) and sent > 0:
             self.bytesSent += sent
         return sent  # type: ignore[no-any-return]
-
-    def _dataReceived(self, data: bytes) -> Exception | None:
-        """
-        Count, then give the data to the protocol.
-
-        What a protocol raises is logged here with the connection it happened on, and ends that
-        connection alone.
-        """
-        if not data:
-            return main.CONNECTION_DONE
-        self.bytesReceived += len(data)
-        if self.wire is not None:
-            self.wire.received(data)
-            return None
-        try:
-            self.protocol.dataReceived(data)
-        except Exception as problem:
-            protocolFailed(self, "dataReceived")
-            return problem
-        return None
-
-    def deliver(self, data: bytes) -> None:
-        """Give the protocol what came, from what is interposed."""
-        try:
-            self.protocol.dataReceived(data)
-        except Exception:
-            problem = Failure()
-            protocolFailed(self, "dataReceived")
-            if self.connected:
-                self.connectionLost(problem)
-            elif self.wire is not None:
-                self.wire.aborted()
-
-    def readConnectionLost(self, reason: Failure) -> None:
-        """
-        The peer has finished sending.
-
-        A half-closeable protocol is told and decides.  For any other the connection ends, after
-        what it has written and what a producer that waits for its turn still writes.
-        """
-        if self._aborting:
-            return
-        if not self.peerFinished:
-            self.peerFinished = True
-            if self.connection is not None:
-                self.connection.changed("half-closed")
-        if self.wire is not None:
-            self.wire.ended()
-        else:
-            self.deliverEnd(reason)
-
-    def deliverEnd(self, reason: Failure = _CONNECTION_DONE) -> None:
-        """Tell the protocol that the peer has finished sending, or end for it."""
-        aware = IHalfCloseableProtocol(self.protocol, None)
-        if aware is not None:
-            try:
-                aware.readConnectionLost()
-            except Exception:
-                protocolFailed(self, "readConnectionLost")
-                self.connectionLost(Failure())
-        elif self.producer is not None or not self._mayPass():
-            self.loseBeneath()
-        else:
-            self.connectionLost(reason)
-
-    def pauseProducing(self) -> None:
-        """Give the protocol nothing for now."""
-        if self.wire is not None:
-            self.wire.pauseReading()
-        else:
-            self.rest()
-
-    def rest(self) -> None:
-        """Read nothing for now, but notice a reset."""
-        if self.connected:
-            self.reactor.rest(self)
-
-    def resumeProducing(self) -> None:
-        """Read on; not where the peer has finished and there is nothing to read."""
-        if self.wire is not None:
-            self.wire.resumeReading()
-        elif self.connected and not self.disconnecting and not self.peerFinished:
-            self.startReading()
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The stream ended: settle the facts, then tell the protocol."""
-        self._eager = False
-        if self.connection is not None:
-            self.connection.ended(reasonOf(reason))
-        try:
-            super().connectionLost(reason)  # type: ignore[misc]
-        except BaseException:
-            protocolFailed(self, "connectionLost")
-            if hasattr(self, "socket"):
-                # It was the producer that failed, before Twisted closed the socket.
-                self.producer = None
-                super().connectionLost(reason)  # type: ignore[misc]
 
 
 class _Beneath:
@@ -455,20 +284,3 @@ class _Beneath:
     @staticmethod
     def writeSequence(transport: EagerWrites, iovec: Iterable[bytes]) -> None:
         transport.writeBeneath(b"".join(iovec))
-
-
-def protocolFailed(transport: Any, where: str) -> None:
-    """Log the exception being handled as the fault of the transport's protocol."""
-    _log.failure(
-        "{connection}: {protocol}.{where} failed; the connection is closed.",
-        connection=transport.connection or transport,
-        protocol=type(_inside(getattr(transport, "protocol", None))).__name__,
-        where=where,
-    )
-
-
-def _inside(protocol: object) -> object:
-    """The protocol that layers such as TLS are around."""
-    while hasattr(protocol, "wrappedProtocol"):
-        protocol = protocol.wrappedProtocol
-    return protocol

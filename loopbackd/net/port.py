@@ -13,7 +13,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from loopbackd.connection import Connection
-from loopbackd.net.eager import protocolFailed, resetAndClose
+from loopbackd.net.closing import resetAndClose
+from loopbackd.net.delivering import protocolFailed
 from loopbackd.net.transport import Server, UnixServer
 
 _log = Logger()

@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from loopbackd.connection import reasonOf
-from loopbackd.net.eager import EagerWrites, endAndClose, protocolFailed, resetAndClose
-
-_CUT = Failure(main.CONNECTION_DONE)
+from loopbackd.net.closing import endAndClose, resetAndClose
+from loopbackd.net.delivering import CONNECTION_DONE, protocolFailed
+from loopbackd.net.eager import EagerWrites
 
 
 class _EagerServer(EagerWrites):
@@ -55,7 +55,7 @@ class _EagerServer(EagerWrites):
         del self.socket
         if reason.type is error.ConnectionAborted:
             if self._isCut:
-                reason = _CUT
+                reason = CONNECTION_DONE
                 endAndClose(sock)
             else:
                 resetAndClose(sock)

@@ -21,7 +21,7 @@ from loopbackd.connection import connectionOf
 from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.logs import OncePerSecond
 from loopbackd.net.deadlines import Deadlines
-from loopbackd.net.eager import protocolFailed
+from loopbackd.net.delivering import protocolFailed
 from loopbackd.net.transport import switchProtocol
 from loopbackd.protocols.detect import Detector, Kind
 from loopbackd.protocols.proxyheader import ProxyHeader, ProxyHeaderError, ProxyParser

@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.logger import Logger
 
-from loopbackd.net.eager import protocolFailed
+from loopbackd.net.delivering import protocolFailed
 from loopbackd.tls.end import End
 from loopbackd.tls.handshake import explained
 from loopbackd.tls.speaking import Speaking

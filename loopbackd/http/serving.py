@@ -261,6 +261,12 @@ class HTTP(Receiving):
     def resumeProducing(self) -> None:
         """It has taken it."""
         self._isFull = False
+        if self.transport.disconnecting and not self._isEnding:
+            # It was hung up: what was written has been sent, and nothing comes after that.
+            self._isEnding = True
+            self._stopWaiting()
+            self.transport.unregisterProducer()
+            return
         if self._kept and self._current is None:
             self._keepsNothing()
         if not self._isEnding:

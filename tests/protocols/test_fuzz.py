@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet import main
 from twisted.internet import reactor as realReactor
@@ -55,6 +55,8 @@ SERVICES = tuple(
         )
     ]
 )
+
+HTTP = next(service for service in SERVICES if service.name == "http")
 
 BEGINNINGS = [
     b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03",
@@ -284,6 +286,8 @@ class Wire:
 
 
 @given(st.sampled_from(SERVICES), st.booleans(), EVENTS, ENDINGS)
+# Hung up while it has more to answer than its peer has taken.
+@example(HTTP, False, [("hear", b"GET /get HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)], "hangUp")
 @settings(max_examples=1000)
 def test_inMemory(
     loggedFailures: list[Failure],

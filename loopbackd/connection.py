@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from twisted.internet import error
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -345,6 +346,25 @@ class Connections:
             self._emptied.append(call)
         else:
             call()
+
+    def untilEmpty(self, core: Any, clock: Any, seconds: float) -> Deferred[None]:
+        """
+        Fires when the last connection has ended or the time is up; whoever is in a hurry fires it.
+
+        @param core: the reactor that the connections are on.
+        @param clock: keeps the time.
+        """
+        done: Deferred[None] = Deferred()
+
+        def finish() -> None:
+            if not done.called:
+                done.callback(None)
+
+        # Not at once: the last connection's protocol has not been told that it ended, and the batch
+        # it ended in goes on.
+        self.whenEmpty(lambda: core.callLater(0, finish))
+        timer = clock.callLater(seconds, finish)
+        return done.addCallback(lambda _: timer.cancel() if timer.active() else None)
 
     def _tell(self, event: str, *args: object) -> None:
         for watcher in list(self._watchers):

@@ -343,20 +343,8 @@ class Loopback(Service):
 
     async def _untilEmpty(self, seconds: float) -> None:
         """Wait until no connection is open, or the time is up, or somebody is in a hurry."""
-        done: Deferred[None] = Deferred()
-
-        def finish() -> None:
-            if not done.called:
-                done.callback(None)
-
-        # Not at once: the last connection's protocol has not been told that it ended, and the batch
-        # it ended in goes on.
-        self.connections.whenEmpty(lambda: self.core.callLater(0, finish))
-        timer = self._reactor.callLater(seconds, finish)
-        self._waiting = done
-        await done
-        if timer.active():
-            timer.cancel()
+        self._waiting = self.connections.untilEmpty(self.core, self._reactor, seconds)
+        await self._waiting
 
     def hurry(self) -> None:
         """Do not wait for open connections any longer."""

@@ -277,6 +277,22 @@ def test_when_empty_is_called_once_after_the_last_one(table: Connections) -> Non
     assert called == ["now", "later"]
 
 
+def test_until_empty_waits_for_the_last_one_a_time_or_a_hurry(
+    table: Connections, clock: Clock
+) -> None:
+    """Whichever is first; nothing is left to be called then."""
+    one = table.add("a", PEER)
+    empty, late, hurried = (table.untilEmpty(clock, clock, seconds) for seconds in (5, 1, 5))
+    clock.advance(1)
+    assert (empty.called, late.called, hurried.called) == (False, True, False)
+    hurried.callback(None)
+    one.ended("done")
+    assert not empty.called
+    clock.advance(0)
+    assert empty.called
+    assert clock.getDelayedCalls() == []
+
+
 @pytest.mark.parametrize(
     ("remote", "shown"),
     [

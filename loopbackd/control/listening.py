@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
@@ -100,7 +99,7 @@ class _Served:
         self.name = NAME
 
 
-class Ready:
+class PreparedControl:
     """
     What L{Control} is to be, before it is that.
 
@@ -142,7 +141,7 @@ class Control:
         """What it listens on."""
         return [] if self._listener is None else self._listener.addresses
 
-    def prepare(self, settings: ControlSettings) -> Ready:
+    def prepare(self, settings: ControlSettings) -> PreparedControl:
         """
         Find out whether it can be like that, and listen if need be.
 
@@ -150,23 +149,23 @@ class Control:
         """
         check(settings)
         if not settings.isOn:
-            return Ready(settings, None, False)
+            return PreparedControl(settings, None, False)
         before = self.site.settings
         if (before.endpoint, before.twin) == (settings.endpoint, settings.twin):
-            return Ready(settings, self._listener, False)
-        return Ready(settings, self._open(settings), True)
+            return PreparedControl(settings, self._listener, False)
+        return PreparedControl(settings, self._open(settings), True)
 
-    def become(self, ready: Ready) -> None:
+    def become(self, prepared: PreparedControl) -> None:
         """Be like that from now on; connections that are open stay."""
-        before, self._listener = self._listener, ready.listener
-        self.site.allow(ready.settings)
+        before, self._listener = self._listener, prepared.listener
+        self.site.allow(prepared.settings)
         if self._listener is not None:
             factory: Any = self._listener.service.prepared.factory
-            _bound(factory, ready.settings)
+            _bound(factory, prepared.settings)
         if before is not None and before is not self._listener:
             _log.info("control: no longer on {where}", where=_where(before))
             before.close()
-        if ready.isNew and self._listener is not None:
+        if prepared.isNew and self._listener is not None:
             _log.info("control: on {where}", where=_where(self._listener))
 
     def _open(self, settings: ControlSettings) -> Listener:
@@ -192,23 +191,10 @@ class Control:
             await listener.close()
         for connection in self.connections:
             connection.hangUp()
-        await self._untilEmpty()
+        await self.connections.untilEmpty(self._core, self._core, _LAST_MOMENT)
         for connection in self.connections:
             connection.cut()
-        await self._untilEmpty()
-
-    async def _untilEmpty(self) -> None:
-        done: Deferred[None] = Deferred()
-
-        def finish() -> None:
-            if not done.called:
-                done.callback(None)
-
-        self.connections.whenEmpty(lambda: self._core.callLater(0, finish))
-        timer = self._core.callLater(_LAST_MOMENT, finish)
-        await done
-        if timer.active():
-            timer.cancel()
+        await self.connections.untilEmpty(self._core, self._core, _LAST_MOMENT)
 
 
 def check(settings: ControlSettings) -> ServiceSettings:

@@ -19,8 +19,8 @@ from loopbackd.control.addresses import (
     whyNot,
 )
 from loopbackd.control.bodies import Members, bad, checkName
-from loopbackd.control.faults import MOST_TOXICS, asProxyToxic, readToxic
 from loopbackd.control.notes import warnOfUnknown
+from loopbackd.control.toxics import MOST_TOXICS, asProxyToxic, readToxic
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.faultsettings import ToxicSettings
 from loopbackd.http.errors import HTTPError

@@ -12,8 +12,8 @@ from loopbackd.connection import Connection
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
 from loopbackd.control.defaults import defaultsOf
-from loopbackd.control.faults import MOST_TOXICS, asToxic
 from loopbackd.control.proxies import Proxies
+from loopbackd.control.toxics import MOST_TOXICS, asToxic
 from loopbackd.control.toxiproxy import reply
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.faults.profiles import inUse

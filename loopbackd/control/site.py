@@ -13,8 +13,9 @@ from loopbackd.control import shapes
 from loopbackd.control.catalogue import catalogueRoutes
 from loopbackd.control.notes import warnings
 from loopbackd.control.proxies import Proxies
-from loopbackd.control.serviceparts import connectionRoutes, toxicRoutes
+from loopbackd.control.serviceconnections import connectionRoutes
 from loopbackd.control.services import serviceRoutes
+from loopbackd.control.servicetoxics import toxicRoutes
 from loopbackd.control.stubbing import requestRoutes, stubRoutes
 from loopbackd.control.toxiproxy import toxiproxyRoutes
 from loopbackd.control.visitors import admit

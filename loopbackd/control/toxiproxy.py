@@ -13,8 +13,8 @@ import msgspec
 
 from loopbackd.control import shapes
 from loopbackd.control.bodies import firstValue
-from loopbackd.control.faults import asProxyToxic, change, find, put, readChange, readToxic
 from loopbackd.control.proxies import Asked, Proxies, asProxy, readMany
+from loopbackd.control.toxics import asProxyToxic, change, find, put, readChange, readToxic
 from loopbackd.faults.toxics import Toxics
 from loopbackd.http.endpoints import Takes
 from loopbackd.http.errors import HTTPError

@@ -1,16 +1,13 @@
-"""Our own routes for what services have: toxics and connections."""
+"""Our own routes for the toxics of services, whatever these speak."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-import msgspec
-
-from loopbackd.connection import Connection
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
-from loopbackd.control.faults import asToxic, change, put, settingsOf
-from loopbackd.control.services import GROUP, JSON, NOT_FOUND, findService, readAs, readObject
+from loopbackd.control.services import JSON, NOT_FOUND, findService, readAs, readObject
+from loopbackd.control.toxics import asToxic, change, put, settingsOf
 from loopbackd.control.toxiproxy import reply
 from loopbackd.faults.profiles import inUse, use
 from loopbackd.faults.toxic import Toxic
@@ -19,7 +16,6 @@ from loopbackd.http.endpoints import Takes
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
-from loopbackd.live import LiveService
 from loopbackd.service import Loopback
 
 _TOXICS: Final = "toxics of services"
@@ -154,83 +150,3 @@ def toxicRoutes(loopback: Loopback) -> Routes:
         return reply(shapes.Toxics(toxics=[asToxic(toxic) for toxic in toxics]))
 
     return routes
-
-
-def connectionRoutes(loopback: Loopback) -> Routes:
-    """The routes for the connections of services."""
-    routes = Routes("connections")
-
-    def of(service: str) -> list[Connection]:
-        live = findService(loopback, service)
-        return [one for one in loopback.connections if one.service == live.name]
-
-    @routes.add(
-        "/services/{service}/connections",
-        group=GROUP,
-        returns=shapes.Connections,
-        answers=NOT_FOUND,
-    )
-    def listed(request: Request, service: str) -> Response:
-        """The open connections of a service, the oldest first."""
-        live = findService(loopback, service)
-        found = [_asConnection(live, one) for one in of(service)]
-        return reply(shapes.Connections(connections=found))
-
-    @routes.add(
-        "/services/{service}/connections",
-        methods=["DELETE"],
-        group=GROUP,
-        usual=204,
-        answers=NOT_FOUND,
-    )
-    def closed(request: Request, service: str, *, reset: bool = False) -> Response:
-        """Close, or reset, all connections of a service."""
-        for connection in of(service):
-            _close(connection, reset)
-        return Response(204)
-
-    @routes.add(
-        "/services/{service}/connections/{id}",
-        methods=["DELETE"],
-        group=GROUP,
-        usual=204,
-        answers=NOT_FOUND,
-    )
-    def oneClosed(
-        request: Request,
-        service: str,
-        id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)],
-        *,
-        reset: bool = False,
-    ) -> Response:
-        """Close, or reset, one connection."""
-        for connection in of(service):
-            if connection.id == id:
-                _close(connection, reset)
-                return Response(204)
-        raise HTTPError(404, f"service {service[:200]!r} has no connection {id} now")
-
-    return routes
-
-
-def _close(connection: Connection, reset: bool) -> None:
-    if reset:
-        connection.abort()
-    else:
-        connection.cut()
-
-
-def _asConnection(live: LiveService, connection: Connection) -> shapes.Connection:
-    peer = connection.peer
-    return shapes.Connection(
-        id=connection.id,
-        remote=connection.shownRemote,
-        opened=connection.opened,
-        state=connection.state,
-        protocol=connection.protocol,
-        uid=None if peer is None else peer.uid,
-        pid=None if peer is None else peer.pid,
-        bytes_received=connection.bytesReceived,
-        bytes_sent=connection.bytesSent,
-        toxics=[toxic.name for toxic in live.toxics if toxic.hits(connection)],
-    )

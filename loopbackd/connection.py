@@ -44,10 +44,12 @@ class Reached(NamedTuple):
 
     @ivar address: the target's.
     @ivar seconds: how long connecting took.
+    @ivar own: our end of the way there, by which the target knows us.
     """
 
     address: IAddress
     seconds: float
+    own: IAddress | None = None
 
 
 class Connection:

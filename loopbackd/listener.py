@@ -165,6 +165,9 @@ class Listener:
         unfit = explainSystemd(endpoint.text, os.environ)
         if unfit is not None:
             raise SettingsError(f"service {self._name!r}: {unfit}")
+        if endpoint.kind == "stdio" and not self._settings.allow_remote:
+            # It would be in use before anybody could ask where it leads.
+            raise SettingsError(refusedAsRemote(self._settings, "standard input"))
         failures: list[Failure] = []
         ports: list[IListeningPort] = []
         listening = Deferred.fromCoroutine(listen(Doorway(self._core, self), endpoint, self))

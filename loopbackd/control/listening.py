@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from loopbackd.connection import Connection, Connections
 from loopbackd.control.site import ControlSite, uidsOf
-from loopbackd.control.visitors import mayCome
+from loopbackd.control.visitors import behind, mayCome
 from loopbackd.controlsettings import DEFAULT_CONTROL, OFF, ControlSettings
 from loopbackd.faults.toxics import Toxics
 from loopbackd.http.factory import Bounds, HTTPFactory
@@ -42,10 +42,14 @@ class Door:
     Enters connections in the API's own table; strangers never take the place of those who may come.
 
     @param site: knows who may come.
+    @param others: the connections of services, whose relays may lead here.
     """
 
-    def __init__(self, site: ControlSite, connections: Connections, clock: Any) -> None:
+    def __init__(
+        self, site: ControlSite, connections: Connections, clock: Any, others: Connections
+    ) -> None:
         self._site = site
+        self._others = others
         self._connections = connections
         self._refusals = OncePerSecond(clock)
         self._strangers = 0
@@ -53,6 +57,7 @@ class Door:
     def admit(self, sock: socket.socket, remote: IAddress) -> Connection | None:
         """See L{loopbackd.net.port.Door}."""
         who = self._connections.identify(sock)
+        who = behind(who, remote, self._others, self._site.uids)
         isStranger = not mayCome(who.uid, self._site.uids)
         if isStranger:
             isFull = self._strangers >= _STRANGERS
@@ -132,7 +137,7 @@ class Control:
         self._diag = loopback.diag
         self.connections = Connections(loopback.identify, self._core.seconds)
         self.site = ControlSite(loopback, settings)
-        self._door = Door(self.site, self.connections, self._core)
+        self._door = Door(self.site, self.connections, self._core, loopback.connections)
         self._toxics = Toxics(NAME, self.connections, self._core)
         self._listener: Listener | None = None
 

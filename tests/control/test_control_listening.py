@@ -23,8 +23,9 @@ from twisted.internet.task import deferLater
 
 from loopbackd.control.listening import check
 from loopbackd.controlsettings import ControlSettings
+from loopbackd.httpsettings import HTTPSettings
 from loopbackd.peer.identity import PeerIdentity
-from loopbackd.settings import SettingsError
+from loopbackd.settings import ServiceSettings, SettingsError
 
 _ASK = """
 import encodings.idna, http.client, os, sys
@@ -357,3 +358,34 @@ def test_it_is_ended_first(daemon: Callable[..., Running]) -> None:
         running.stop()
         assert time.monotonic() - start < 10
         assert client.recv(1000) == b""
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("relays", [1, 2])
+async def test_other_users_behind_our_own_relays(needsRoot: None, relays: int) -> None:
+    """A relay that leads here makes nobody the daemon's user, however many there are."""
+    async with running() as api:
+        port = api.port
+        for number in range(relays):
+            asked = {"name": f"way{number}", "upstream": f"127.0.0.1:{port}"}
+            made = await api.post("/proxies", asked, 201)
+            port = int(made["listen"].rpartition(":")[2])
+        told = await inThread(asUser, port, 4321)
+        assert told.startswith("403 ") and "not for uid 4321" in told
+        assert (await inThread(asUser, port, 0)).startswith("200 ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_stubs_that_pass_requests_on() -> None:
+    """Whoever asks the service would be the daemon's user here."""
+    http = HTTPSettings(fallback="not_found")
+    service = ServiceSettings(name="http", protocol="http", endpoint=HERE, twin=False, http=http)
+    async with running(service) as api:
+        stub = {"path": "/version", "answer": {"target": api.url}}
+        await api.post("/services/http/stubs", stub, 201)
+        address: Any = api.loopback.addresses["http"][0]
+        other = API(api.loopback, api.control)
+        other.port = address.port
+        told = await other.ask("GET", "/version")
+        assert told.status == 403
+        assert "stub" in told.error

@@ -283,3 +283,14 @@ def test_what_was_asked_can_be_asked_again() -> None:
     (settings,) = convert({"service": [given]}, "it").service
     told = msgspec.json.decode(msgspec.json.encode(asked(settings)))
     assert convert({"service": [told]}, "it").service == (settings,)
+
+
+@pytest_twisted.ensureDeferred
+async def test_standard_input_is_no_place_for_services() -> None:
+    """It is refused as what others can reach, and everything stays as it was."""
+    async with running() as api:
+        asked = {"name": "s", "protocol": "echo", "endpoint": "stdio:"}
+        told = await api.ask("POST", "/services", asked)
+        assert told.status == 400
+        assert "stdio" in told.error
+        assert [one["name"] for one in (await api.get("/services"))["services"]] == ["echo"]

@@ -147,7 +147,8 @@ class Relay(Protocol):
         self.factory.deadlines.stop(self)
         connection = connectionOf(client)
         if connection is not None:
-            connection.target = Reached(target.getPeer(), clock.seconds() - self._began)
+            took = clock.seconds() - self._began
+            connection.target = Reached(target.getPeer(), took, target.getHost())
             connection.changed("target")
         # Whoever does not wait for company of its bytes need not do it here either.
         client.setTcpNoDelay(True)

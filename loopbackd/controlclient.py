@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+import msgspec
+
+from loopbackd.loglines import escape
+
 DEFAULT: Final = "http://127.0.0.1:8474"
 """Where the daemon's control API is if nobody says otherwise."""
 
@@ -17,6 +21,8 @@ VARIABLE: Final = "LOOPBACKD_CONTROL"
 """The environment variable that says otherwise."""
 
 _TIMEOUT: Final = 30.0
+_LONGEST: Final = 1 << 27
+"""Bytes of an answer."""
 
 
 class ControlError(Exception):
@@ -104,25 +110,30 @@ class ControlClient:
         self.address = address
         self._timeout = timeout
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, answered: Any = None) -> Any:
         """
         Ask and wait for the answer.
 
         @param body: what is sent as JSON; L{None} for nothing.
+        @param answered: what the answer is to look like, a type; L{None} for anything.
         @return: the JSON of the answer; L{None} where it has no body.
         @raise ControlError: nobody answers there, or the answer is an error.
         """
-        status, answered = self._exchange(method, path, body)
+        status, said = self._exchange(method, path, body)
+        isOdd = not 200 <= status < 300
+        found = None
         try:
-            found = json.loads(answered) if answered else None
-        except ValueError:
-            found = None
-            if status < 400:
-                raise ControlError(
-                    f"{self.address} does not answer as loopbackd does; is that its control API?"
-                ) from None
+            found = json.loads(said) if said else None
+            if answered is not None and not isOdd:
+                msgspec.convert(found, answered)
+        except (ValueError, RecursionError, msgspec.ValidationError):
+            isOdd = True
         if status >= 400:
-            raise ControlError(_reason(found, answered, status), status)
+            raise ControlError(_reason(found, said, status), status)
+        if isOdd:
+            raise ControlError(
+                f"{self.address} does not answer as loopbackd does; is that its control API?"
+            )
         return found
 
     def _exchange(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
@@ -132,7 +143,10 @@ class ControlClient:
         try:
             connection.request(method, path, sent, fields)
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            said = answer.read(_LONGEST)
+            if len(said) == _LONGEST:
+                raise ControlError(f"{self.address} answers without end")
+            return answer.status, said
         except TimeoutError:
             raise ControlError(
                 f"{self.address} did not answer within {self._timeout:g} s"
@@ -169,4 +183,4 @@ def _reason(found: Any, answered: bytes, status: int) -> str:
     said = found.get("error") if isinstance(found, dict) else None
     if not isinstance(said, str):
         said = answered[:200].decode("utf-8", "replace").strip() or f"HTTP {status}"
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", said)
+    return escape(re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", said))

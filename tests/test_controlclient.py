@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from loopbackd.control import shapes
 from loopbackd.controlclient import Address, ControlClient, ControlError, addressOf, path
 
 
@@ -85,6 +86,9 @@ def test_answers() -> None:
         (http("500 Oh", b""), 500, "HTTP 500"),
         (http("500 Oh", b"[1]"), 500, r"\[1\]"),
         (http("200 OK", b"<html>"), 0, "is that its control API"),
+        (http("200 OK", b"[" * 100_000), 0, "is that its control API"),
+        (http("302 Found", b""), 0, "is that its control API"),
+        (http("400 Oh", '{"error": "a\u202eb\\ud800"}'.encode()), 400, r"^a\\u202eb\\ud800$"),
         (b"SSH-2.0-x\r\n", 0, "does not speak HTTP"),
         (b"", 0, "127.0.0.1"),
     ],
@@ -95,6 +99,28 @@ def test_errors(answer: bytes, status: int, said: str) -> None:
         client.ask("GET", "/")
     assert raised.value.status == status
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b"{}", b'{"toxics": null}', b'{"toxics": [1]}']
+)
+def test_answers_of_somebody_else(body: bytes) -> None:
+    """Where something is wanted of an answer, another one is an error, too."""
+    with (
+        answering(http("200 OK", body)) as client,
+        pytest.raises(ControlError, match="is that its control API"),
+    ):
+        client.ask("GET", "/", answered=shapes.Toxics)
+
+
+def test_answers_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not kept."""
+    monkeypatch.setattr("loopbackd.controlclient._LONGEST", 10)
+    with (
+        answering(http("200 OK", b"[1, 2, 3, 4, 5, 6]")) as client,
+        pytest.raises(ControlError, match="without end"),
+    ):
+        client.ask("GET", "/")
 
 
 def test_nobody(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from loopbackd.control import shapes
 from loopbackd.controlclient import (
     DEFAULT,
     VARIABLE,
@@ -49,10 +50,10 @@ class _Unreachable(click.ClickException):
 class CommandClient(ControlClient):
     """Asks for a command, which ends with what is wrong in one line."""
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, answered: Any = None) -> Any:
         """See L{ControlClient.ask}; errors are L{click.ClickException}."""
         try:
-            return super().ask(method, path, body)
+            return super().ask(method, path, body, answered)
         except ControlError as error:
             kind = click.ClickException if error.status else _Unreachable
             raise kind(str(error)) from None
@@ -118,16 +119,21 @@ def _address() -> Address:
 
 
 def _services(client: ControlClient, context: click.Context) -> Iterable[str]:
-    return [one["name"] for one in client.ask("GET", "/services")["services"]]
+    return [
+        one["name"] for one in client.ask("GET", "/services", answered=shapes.Services)["services"]
+    ]
 
 
 def _toxics(client: ControlClient, context: click.Context) -> Iterable[str]:
-    found = client.ask("GET", path("services", context.params["service"], "toxics"))
+    where = path("services", context.params["service"], "toxics")
+    found = client.ask("GET", where, answered=shapes.Toxics)
     return [one["name"] for one in found["toxics"]]
 
 
 def _kinds(client: ControlClient, context: click.Context) -> Iterable[str]:
-    return [one["type"] for one in client.ask("GET", "/toxics")["toxics"]]
+    return [
+        one["type"] for one in client.ask("GET", "/toxics", answered=shapes.ToxicKinds)["toxics"]
+    ]
 
 
 serviceArgument = click.argument("service", shell_complete=_completing(_services))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from loopbackd.loglines import escape
+
+_UNSEEN: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON may have as it is, and a terminal may not; the rest is below U+0020."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,8 +24,9 @@ def wantsJSON(asked: bool) -> bool:
 
 
 def showJSON(value: Any) -> None:
-    """Print a value for a program."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value for a program; a terminal may show it, and no text moves its cursor."""
+    written = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo(_UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", written))
 
 
 def showTable(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:

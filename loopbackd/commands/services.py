@@ -9,6 +9,7 @@ import click
 
 from loopbackd.commands.asking import controlOption, serviceArgument, shownAttributes
 from loopbackd.commands.output import jsonOption, say, showJSON, showTable, wantsJSON
+from loopbackd.control import shapes
 from loopbackd.controlclient import ControlClient, path
 
 _PORT = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>\d+)")
@@ -24,7 +25,7 @@ def service() -> None:
 @jsonOption
 def listServices(client: ControlClient, asJSON: bool) -> None:
     """List the services, where they listen, and who is connected."""
-    found = client.ask("GET", "/services")["services"]
+    found = client.ask("GET", "/services", answered=shapes.Services)["services"]
     if wantsJSON(asJSON):
         showJSON(found)
         return
@@ -53,10 +54,10 @@ def listServices(client: ControlClient, asJSON: bool) -> None:
 @jsonOption
 def showService(service: str, client: ControlClient, asJSON: bool) -> None:
     """Show a SERVICE and its open connections."""
-    found = client.ask("GET", path("services", service))
-    found["open_connections"] = client.ask("GET", path("services", service, "connections"))[
-        "connections"
-    ]
+    where = path("services", service)
+    found = client.ask("GET", where, answered=shapes.Service)
+    connections = client.ask("GET", f"{where}/connections", answered=shapes.Connections)
+    found["open_connections"] = connections["connections"]
     if wantsJSON(asJSON):
         showJSON(found)
         return
@@ -126,7 +127,7 @@ def addService(
         asked["target"] = target
     if profile is not None:
         asked["profile"] = profile
-    made = client.ask("POST", "/services", asked)
+    made = client.ask("POST", "/services", asked, shapes.Service)
     if wantsJSON(asJSON):
         showJSON(made)
     else:
@@ -156,7 +157,7 @@ def endpointFrom(listen: str) -> str:
 @jsonOption
 def toggleService(service: str, client: ControlClient, asJSON: bool) -> None:
     """Switch a SERVICE off, which closes its connections, or on again."""
-    made = client.ask("POST", path("services", service, "toggle"))
+    made = client.ask("POST", path("services", service, "toggle"), answered=shapes.Service)
     if wantsJSON(asJSON):
         showJSON(made)
     else:
@@ -178,7 +179,7 @@ def profileOfService(
     where = path("services", service, "profile")
     if profile is not None or isNone:
         client.ask("PUT", where, {"profile": profile})
-    found = client.ask("GET", where)
+    found = client.ask("GET", where, answered=shapes.ProfileChoice)
     if wantsJSON(asJSON):
         showJSON(found)
     else:

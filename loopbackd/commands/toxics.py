@@ -15,6 +15,7 @@ from loopbackd.commands.asking import (
     typeArgument,
 )
 from loopbackd.commands.output import jsonOption, say, showJSON, showTable, wantsJSON
+from loopbackd.control import shapes
 from loopbackd.controlclient import ControlClient, path
 
 
@@ -29,7 +30,8 @@ def toxic() -> None:
 @jsonOption
 def listToxics(service: str, client: ControlClient, asJSON: bool) -> None:
     """List the toxics of a SERVICE, in the order they work."""
-    found = client.ask("GET", path("services", service, "toxics"))["toxics"]
+    where = path("services", service, "toxics")
+    found = client.ask("GET", where, answered=shapes.Toxics)["toxics"]
     if wantsJSON(asJSON):
         showJSON(found)
         return
@@ -99,7 +101,7 @@ def addToxic(
         "match": attributesFrom(match) or None,
     }
     asked = {key: value for key, value in asked.items() if value is not None}
-    made = client.ask("POST", path("services", service, "toxics"), asked)
+    made = client.ask("POST", path("services", service, "toxics"), asked, shapes.Toxic)
     _say(made, f"Toxic {made['name']} is on {service}", asJSON)
 
 
@@ -126,7 +128,8 @@ def updateToxic(
         asked["toxicity"] = toxicity
     if not asked:
         raise click.UsageError("say what to change: NAME=VALUE, or --toxicity")
-    made = client.ask("PATCH", path("services", service, "toxics", toxic), asked)
+    where = path("services", service, "toxics", toxic)
+    made = client.ask("PATCH", where, asked, shapes.Toxic)
     _say(made, f"Toxic {toxic} of {service} is changed", asJSON)
 
 

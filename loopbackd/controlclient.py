@@ -23,6 +23,7 @@ VARIABLE: Final = "LOOPBACKD_CONTROL"
 _TIMEOUT: Final = 30.0
 _LONGEST: Final = 1 << 27
 """Bytes of an answer."""
+_ENDPOINT: Final = re.compile(r"tcp6?:([0-9]+)(?::interface=(.+))?")
 
 
 class ControlError(Exception):
@@ -54,7 +55,8 @@ class Address:
 
 def addressOf(text: str) -> Address:
     """
-    The address that somebody wrote: C{http://host:port}, C{host:port}, a port, or C{unix:/path}.
+    The address that somebody wrote: C{http://host:port}, C{host:port}, a port, C{unix:/path}, or
+    the endpoint string that the daemon was given.
 
     @raise ControlError: it is none of these.
     """
@@ -62,6 +64,10 @@ def addressOf(text: str) -> Address:
         if text == "unix:":
             raise ControlError("unix: has no path; write unix:/path/to/control.sock")
         return Address("localhost", 0, text.removeprefix("unix:"))
+    endpoint = _ENDPOINT.fullmatch(text)
+    if endpoint is not None:
+        host = (endpoint[2] or "127.0.0.1").replace("\\", "")
+        text = f"[{host}]:{endpoint[1]}" if ":" in host else f"{host}:{endpoint[1]}"
     if text.isascii() and text.isdigit():
         text = f"127.0.0.1:{text}"
     try:
@@ -155,6 +161,8 @@ class ControlClient:
             raise ControlError(self._nobody("nothing listens there")) from None
         except FileNotFoundError:
             raise ControlError(self._nobody("there is no such socket")) from None
+        except http.client.RemoteDisconnected:
+            raise ControlError(f"{self.address} does not answer; is that a control API?") from None
         except OSError as error:
             raise ControlError(f"{self.address}: {error.strerror or error}") from None
         except http.client.HTTPException as error:

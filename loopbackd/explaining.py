@@ -12,6 +12,7 @@ import msgspec
 _PATH = re.compile(r"\.?([A-Za-z_][\w-]*)|\[(\d+|\.\.\.)\]")
 _WORDS = {
     "`str` matching regex '^[A-Za-z0-9._-]+$'": "letters, digits, '.', '_' and '-' only",
+    "`int | float`": "a number",
     "`float`": "a number",
     "`object | null`": "a table",
     "`int | str`": "a uid or a user name",
@@ -102,6 +103,9 @@ def misfit(message: str, value: object, kind: Any) -> str:
     if _INVALID.match(message) and choices:
         return oneOf(value, choices)
     said = message[:1].lower() + message[1:]
+    if _isNumber(kind):
+        # The bounds of a number of both kinds are told of the one that it is.
+        said = said.replace("`int`", "`float`")
     for word, meaning in _WORDS.items():
         said = said.replace(word, meaning)
     return said
@@ -130,6 +134,12 @@ def _choices(kind: Any) -> Iterator[str]:
     else:
         for part in get_args(kind):
             yield from _choices(part)
+
+
+def _isNumber(kind: Any) -> bool:
+    """Whether a type is that of numbers with and without a fraction."""
+    parts = {get_args(part)[0] if get_args(part) else part for part in get_args(kind)}
+    return {int, float} <= parts
 
 
 def _typeOf(kind: Any, key: str) -> Any:

@@ -13,10 +13,12 @@ from twisted.python import usage
 
 from loopbackd.control.listening import check
 from loopbackd.controlsettings import DEFAULT_CONTROL
-from loopbackd.net.endpoint import EndpointError, checkKind, parse
+from loopbackd.net.endpoint import EndpointError, checkKind, endpointFrom, parse
 from loopbackd.prepared import Prepared, load, prepare
 from loopbackd.protocols.relay.target import parseTarget
 from loopbackd.settings import DEFAULT_ENDPOINT, Settings, SettingsError, convert, freeName
+
+_LISTEN = re.compile(r"--listen '?(?P<endpoint>[^\s;,']+)'?")
 
 
 class Options(usage.Options):
@@ -46,7 +48,7 @@ class Options(usage.Options):
             "control",
             None,
             None,
-            "Endpoint of the control API, or off; can stand beside --config."
+            "Port or endpoint of the control API, or off; can stand beside --config."
             f" [default: {DEFAULT_CONTROL}]",
         ],
         ["drain", None, None, "Seconds connections get to finish at SIGTERM. [default: 5]"],
@@ -83,8 +85,7 @@ class Options(usage.Options):
 
     def opt_relay(self, relay: str) -> None:
         """
-        A service that leads to a real server, as PORT=HOST:PORT, ENDPOINT=TARGET or NAME@...; can
-        be given more than once.
+        A relay, as NAME@PORT=HOST:PORT or ENDPOINT=TARGET; can be given more than once.
         """
         name, at, rest = relay.partition("@")
         if not at or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
@@ -128,10 +129,28 @@ class Options(usage.Options):
             settings = self._asked()
             prepared = prepare(settings, self._directory)
         if self["control"] is not None:
-            control = msgspec.structs.replace(settings.control, endpoint=self["control"])
+            where = endpointFrom(self["control"])
+            control = msgspec.structs.replace(settings.control, endpoint=where)
             settings = msgspec.structs.replace(settings, control=control)
         check(settings.control)
         return settings, prepared
+
+    def inOurWords(self, why: str) -> str:
+        """Why a service cannot be, with what stands here for C{--listen}."""
+        found = _LISTEN.search(why)
+        if found is None:
+            return why
+        if self["config"] is not None:
+            return why.replace(found[0], f"endpoint = '{found['endpoint']}'")
+        for service in self.settings.service:
+            if why.startswith(f"service {service.name!r} cannot listen on "):
+                endpoint = service.endpoint
+                if service.target:
+                    where = "unix:PATH" if endpoint.startswith("unix:") else "PORT"
+                    return why.replace(found[0], f"--relay {service.name}@{where}={service.target}")
+                if (service.protocol, endpoint) in self._serve:
+                    return why.replace("--listen ", f"--serve {service.protocol}@")
+        return why
 
     @property
     def directory(self) -> Path:
@@ -185,7 +204,7 @@ class Options(usage.Options):
 
 def splitRelay(text: str) -> tuple[str, str]:
     """
-    The endpoint and the target of C{--relay}; a port alone is one of 127.0.0.1.
+    The endpoint and the target of C{--relay}; the endpoint can be a port, or C{host:port}.
 
     @raise UsageError: it cannot be taken apart, or not in one way alone: both may have a C{=}.
     """
@@ -194,8 +213,7 @@ def splitRelay(text: str) -> tuple[str, str]:
     words = text.split("=")
     for number in range(1, len(words)):
         endpoint, target = "=".join(words[:number]), "=".join(words[number:])
-        if endpoint.isascii() and endpoint.isdecimal():
-            endpoint = f"tcp:{endpoint}:interface=127.0.0.1"
+        endpoint = endpointFrom(endpoint)
         try:
             checkKind(parse(endpoint))
             parseTarget(target)

@@ -97,7 +97,7 @@ class Daemon(MultiService):
             _log.critical("{error}", error=error)
         else:
             sys.stderr = sys.__stderr__
-        return CannotStart(f"loopbackd: {error}")
+        return CannotStart(f"loopbackd: {self._options.inOurWords(str(error))}")
 
     def _configureLogs(self) -> None:
         asked = self.loopback.settings.log

@@ -22,6 +22,9 @@ from loopbackd.controlclient import Address, ControlClient, ControlError, addres
         ("localhost", Address("localhost", 8474)),
         ("9000", Address("127.0.0.1", 9000)),
         ("[::1]:9000", Address("::1", 9000)),
+        ("tcp:9000:interface=127.0.0.2", Address("127.0.0.2", 9000)),
+        (r"tcp6:9000:interface=\:\:1", Address("::1", 9000)),
+        ("tcp:9000", Address("127.0.0.1", 9000)),
         ("unix:/run/x.sock", Address("localhost", 0, "/run/x.sock")),
     ],
 )

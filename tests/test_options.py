@@ -60,6 +60,10 @@ TWO = "tcp:7008:interface=127.0.0.1"
         ),
         ("--relay 7009=127.0.0.1:1", [("relay", "relay", "tcp:7009:interface=127.0.0.1")]),
         (
+            "--relay localhost:7009=127.0.0.1:1",
+            [("relay", "relay", "tcp:7009:interface=127.0.0.1")],
+        ),
+        (
             f"-r 7009=127.0.0.1:1 --serve echo@{ONE} -r {TWO}=unix:/run/redis.sock",
             [
                 ("echo", "echo", ONE),
@@ -109,6 +113,37 @@ def test_flags_are_for_every_service() -> None:
 def test_what_cannot_be_had_is_one_line(line: str, said: str) -> None:
     """No usage text and no traceback: the operator wrote well what there is not."""
     assert said in refusal(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "remedy"),
+    [
+        (f"--listen {ONE}", "auto", "--listen tcp:PORT:interface=127.0.0.1"),
+        (f"-s echo@{ONE}", "echo", "--serve echo@tcp:PORT:interface=127.0.0.1"),
+        ("-r db@7009=127.0.0.1:1", "db", "--relay db@PORT=127.0.0.1:1"),
+    ],
+)
+def test_the_remedy_is_what_was_written(line: str, name: str, remedy: str) -> None:
+    """Who wrote --relay is not told of --listen, which would add a service."""
+    why = f"service {name!r} cannot listen on it: held; choose another port: "
+    said = parsed(line).inOurWords(f"{why}--listen tcp:PORT:interface=127.0.0.1; or not")
+    assert said == f"{why}{remedy}; or not"
+
+
+def test_the_remedy_in_a_file(tmp_path: Path) -> None:
+    """Who has a configuration is told of its key."""
+    (tmp_path / "it.toml").write_text(f'[[service]]\nprotocol = "echo"\nendpoint = "{ONE}"\n')
+    options = parsed(f"--config {tmp_path}/it.toml")
+    said = options.inOurWords(r"no: --listen 'tcp:PORT:interface=\:\:1'; or not")
+    assert said == r"no: endpoint = 'tcp:PORT:interface=\:\:1'; or not"
+
+
+@pytest.mark.parametrize("written", ["8475", "127.0.0.1:8475", "tcp:8475:interface=127.0.0.1"])
+def test_control(written: str) -> None:
+    """A port is enough, as it is for those who ask it."""
+    assert parsed(f"--control {written}").settings.control.endpoint == (
+        "tcp:8475:interface=127.0.0.1"
+    )
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def _client(address: str) -> CommandClient:
         raise click.BadParameter(str(error)) from None
 
 
-def attributesFrom(words: Iterable[str]) -> dict[str, Any]:
+def attributesFrom(words: Iterable[str], example: str = "latency=100") -> dict[str, Any]:
     """
     The attributes in words as C{name=value}; a value is JSON where it can be, and text otherwise.
 
@@ -76,7 +76,7 @@ def attributesFrom(words: Iterable[str]) -> dict[str, Any]:
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not name:
-            raise click.BadParameter(f"{word!r}: write name=value, for example latency=100")
+            raise click.BadParameter(f"{word!r}: write name=value, for example {example}")
         if name in found:
             raise click.BadParameter(f"{name} is there twice")
         try:
@@ -89,6 +89,14 @@ def attributesFrom(words: Iterable[str]) -> dict[str, Any]:
 def shownAttributes(attributes: dict[str, Any]) -> str:
     """Attributes as they are written on the command line."""
     return " ".join(f"{name}={_word(value)}" for name, value in sorted(attributes.items()))
+
+
+def shownToxic(toxic: dict[str, Any]) -> str:
+    """A toxic in one line: what it does to whom, without its name."""
+    said = f"{toxic['type']} {toxic['stream']} {shownAttributes(toxic['attributes'])}".rstrip()
+    match = toxic.get("match")
+    only = f", only {shownAttributes(match)}" if match else ""
+    return f"{said} (toxicity {toxic['toxicity']:g}, seed {toxic['seed']}{only})"
 
 
 def _word(value: Any) -> str:
@@ -136,6 +144,12 @@ def _kinds(client: ControlClient, context: click.Context) -> Iterable[str]:
     ]
 
 
+def _profiles(client: ControlClient, context: click.Context) -> Iterable[str]:
+    found = client.ask("GET", "/profiles", answered=shapes.ProfileKinds)
+    return [one["name"] for one in found["profiles"]]
+
+
 serviceArgument = click.argument("service", shell_complete=_completing(_services))
 toxicArgument = click.argument("toxic", shell_complete=_completing(_toxics))
 typeArgument = click.argument("type", shell_complete=_completing(_kinds))
+profileArgument = click.argument("profile", required=False, shell_complete=_completing(_profiles))

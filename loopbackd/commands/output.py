@@ -33,6 +33,7 @@ def showTable(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: s
     """
     Print a table for people.
 
+    @param rows: their cells; one that is a list has a line for each of its words.
     @param empty: what to say where there are no rows.
     """
     from rich.console import Console
@@ -44,11 +45,21 @@ def showTable(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: s
         table.add_column(column, overflow="fold")
     for row in rows:
         # What somebody named a service is no markup, and moves no cursor.
-        table.add_row(*(Text(escape(str(cell))) for cell in row))
+        table.add_row(*(Text("\n".join(map(escape, _lines(cell)))) for cell in row))
     if table.row_count:
         Console(highlight=False).print(table)
     else:
         click.echo(empty)
+
+
+def _lines(cell: object) -> list[str]:
+    return [str(one) for one in cell] if isinstance(cell, list) else [str(cell)]
+
+
+def note(line: str) -> None:
+    """Say to people that something was done; to programs their exit code says it."""
+    if not wantsJSON(False):
+        say(line)
 
 
 def say(line: str) -> None:

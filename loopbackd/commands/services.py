@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import click
 
-from loopbackd.commands.asking import controlOption, serviceArgument, shownAttributes
-from loopbackd.commands.output import jsonOption, say, showJSON, showTable, wantsJSON
+from loopbackd.commands.asking import (
+    controlOption,
+    profileArgument,
+    serviceArgument,
+    shownToxic,
+)
+from loopbackd.commands.output import jsonOption, note, say, showJSON, showTable, wantsJSON
 from loopbackd.control import shapes
 from loopbackd.controlclient import ControlClient, path
-
-_PORT = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>\d+)")
+from loopbackd.net.endpoint import endpointFrom
 
 
 @click.group()
@@ -35,12 +38,12 @@ def listServices(client: ControlClient, asJSON: bool) -> None:
             (
                 one["name"],
                 one["protocol"],
-                ", ".join(one["listening"]) or f"({one['endpoint']}: off)",
+                one["listening"] or f"({one['endpoint']}: off)",
                 one["target"],
                 one["connections"]["open"],
                 one["connections"]["bytes_received"],
                 one["connections"]["bytes_sent"],
-                ", ".join(toxic["name"] for toxic in one["toxics"]),
+                [toxic["name"] for toxic in one["toxics"]],
             )
             for one in found
         ],
@@ -66,10 +69,7 @@ def showService(service: str, client: ControlClient, asJSON: bool) -> None:
     if found["target"]:
         say(f"target {found['target']}")
     for toxic in found["toxics"]:
-        say(
-            f"toxic {toxic['name']}: {toxic['type']} {toxic['stream']}"
-            f" {shownAttributes(toxic['attributes'])}"
-        )
+        say(f"toxic {toxic['name']}: {shownToxic(toxic)}")
     showTable(
         ("id", "from", "uid", "pid", "state", "in", "out", "toxics"),
         [
@@ -81,7 +81,7 @@ def showService(service: str, client: ControlClient, asJSON: bool) -> None:
                 one["state"],
                 one["bytes_received"],
                 one["bytes_sent"],
-                ", ".join(one["toxics"]),
+                one["toxics"],
             )
             for one in found["open_connections"]
         ],
@@ -135,22 +135,6 @@ def addService(
         say(f"{made['name']}: {made['protocol']} on {', '.join(made['listening'])}{leads}")
 
 
-def endpointFrom(listen: str) -> str:
-    """
-    The endpoint string for what was written: a port, C{host:port}, or an endpoint string already.
-
-    Without a host it is 127.0.0.1.
-    """
-    found = _PORT.fullmatch(listen)
-    if found is None:
-        return listen
-    host = (found["host"] or "127.0.0.1").strip("[]")
-    if host == "localhost":
-        host = "127.0.0.1"
-    kind = "tcp6" if ":" in host else "tcp"
-    return f"{kind}:{found['port']}:interface={host.replace(':', chr(92) + ':')}"
-
-
 @service.command("toggle")
 @serviceArgument
 @controlOption
@@ -166,7 +150,7 @@ def toggleService(service: str, client: ControlClient, asJSON: bool) -> None:
 
 @service.command("profile")
 @serviceArgument
-@click.argument("profile", required=False)
+@profileArgument
 @click.option("--none", "isNone", is_flag=True, help="Take the toxics of its profile away.")
 @controlOption
 @jsonOption
@@ -192,6 +176,7 @@ def profileOfService(
 def removeService(service: str, client: ControlClient) -> None:
     """Be without a SERVICE; its connections are closed."""
     client.ask("DELETE", path("services", service))
+    note(f"{service} is removed")
 
 
 @click.command()
@@ -199,3 +184,4 @@ def removeService(service: str, client: ControlClient) -> None:
 def reset(client: ControlClient) -> None:
     """Take every toxic away, and switch every relay on."""
     client.ask("POST", "/reset")
+    note("all toxics are away, and all relays on")

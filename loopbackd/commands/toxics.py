@@ -11,10 +11,11 @@ from loopbackd.commands.asking import (
     controlOption,
     serviceArgument,
     shownAttributes,
+    shownToxic,
     toxicArgument,
     typeArgument,
 )
-from loopbackd.commands.output import jsonOption, say, showJSON, showTable, wantsJSON
+from loopbackd.commands.output import jsonOption, note, say, showJSON, showTable, wantsJSON
 from loopbackd.control import shapes
 from loopbackd.controlclient import ControlClient, path
 
@@ -70,7 +71,7 @@ def listToxics(service: str, client: ControlClient, asJSON: bool) -> None:
     "--match",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Only these connections: uid=, pid=, command=, nth=. Can be given more than once.",
+    help="Only these connections: uid=, pid=, command=, nth=, every=. Can be given more than once.",
 )
 @controlOption
 @jsonOption
@@ -98,7 +99,7 @@ def addToxic(
         "name": name,
         "toxicity": toxicity,
         "seed": seed,
-        "match": attributesFrom(match) or None,
+        "match": attributesFrom(match, "command=psql*") or None,
     }
     asked = {key: value for key, value in asked.items() if value is not None}
     made = client.ask("POST", path("services", service, "toxics"), asked, shapes.Toxic)
@@ -140,13 +141,11 @@ def updateToxic(
 def removeToxic(service: str, toxic: str, client: ControlClient) -> None:
     """Take a TOXIC off a SERVICE; what it holds goes on at once."""
     client.ask("DELETE", path("services", service, "toxics", toxic))
+    note(f"Toxic {toxic} is off {service}")
 
 
 def _say(made: dict[str, Any], what: str, asJSON: bool) -> None:
     if wantsJSON(asJSON):
         showJSON(made)
     else:
-        say(
-            f"{what}: {made['type']} {made['stream']} {shownAttributes(made['attributes'])}"
-            f" (toxicity {made['toxicity']:g}, seed {made['seed']})"
-        )
+        say(f"{what}: {shownToxic(made)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -47,7 +48,10 @@ def findService(loopback: Loopback, name: str) -> LiveService:
     try:
         return loopback.live(name)
     except KeyError:
-        raise HTTPError(404, f"there is no service {name[:200]!r}") from None
+        names = [live.prepared.settings.name for live in loopback.services()]
+        near = get_close_matches(name[:200], names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise HTTPError(404, f"there is no service {name[:200]!r}{hint}") from None
 
 
 def readAs(body: bytes, kind: type[T]) -> T:

@@ -140,11 +140,15 @@ def settingsOf(asked: dict[str, Any]) -> ToxicSettings:
         settings = msgspec.convert(asked, ToxicSettings)
         check((settings,))
     except msgspec.ValidationError as error:
-        why = explain(str(error), asked, "toxic", ToxicSettings, lambda kind, key: kind)
+        why = explain(str(error), asked, "toxic", ToxicSettings, _kindAt)
         raise HTTPError(400, why) from None
     except ValueError as error:
         raise HTTPError(400, str(error)) from None
     return settings
+
+
+def _kindAt(kind: Any, key: str) -> Any:
+    return MatchSettings if key == "match" else kind
 
 
 def readChange(request: Request, value: Any, toxic: Toxic) -> tuple[dict[str, Any], float | None]:
@@ -170,8 +174,8 @@ def put(toxics: Toxics, settings: ToxicSettings) -> Toxic:
         raise HTTPError(400, f"there are {MOST_TOXICS} toxics already; remove some")
     try:
         return toxics.add(settings)
-    except NameTaken:
-        raise HTTPError(409, "toxic already exists") from None
+    except NameTaken as error:
+        raise HTTPError(409, str(error)) from None
     except ValueError as error:
         raise HTTPError(400, str(error)) from None
 

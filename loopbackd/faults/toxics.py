@@ -83,7 +83,9 @@ class Toxics:
         kind = makeKind(settings.type, settings.attributes)
         settings = named(settings)
         if settings.name in self._toxics:
-            raise NameTaken(f"there is a toxic {settings.name!r} already")
+            raise NameTaken(
+                f"there is a toxic {settings.name!r} already; change that, or choose another name"
+            )
         toxic = Toxic(settings, kind, self._clock)
         self._toxics[toxic.name] = toxic
         for connection in self._live():

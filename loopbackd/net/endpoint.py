@@ -14,6 +14,9 @@ from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpointStringParser
 from twisted.plugin import getPlugins
 
+_SHORT = re.compile(
+    r"(?:(?P<host>\[[0-9A-Fa-f:.]*\]|[0-9.]*|localhost):)?(?P<port>[0-9]+)", re.ASCII
+)
 _BACKLOG = 512
 _LONGEST_PATH = 107
 _ARGUMENTS = {
@@ -64,6 +67,22 @@ def isLoopback(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
+
+
+def endpointFrom(listen: str) -> str:
+    """
+    The endpoint string for what was written: a port, C{host:port}, or an endpoint string already.
+
+    Without a host it is 127.0.0.1.
+    """
+    found = _SHORT.fullmatch(listen)
+    if found is None:
+        return listen
+    host = (found["host"] or "127.0.0.1").strip("[]")
+    if host == "localhost":
+        host = "127.0.0.1"
+    kind = "tcp6" if ":" in host else "tcp"
+    return f"{kind}:{found['port']}:interface={quoteStringArgument(host)}"
 
 
 def parse(text: str) -> Endpoint:

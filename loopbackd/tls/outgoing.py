@@ -193,7 +193,7 @@ class Outgoing:
             return UnknownAuthority(
                 self._target,
                 f"{which} comes from {issuer}, which is not trusted here ({words}); set trust to a"
-                " PEM file of its authority, or pin to its key",
+                ' PEM file of its authority, or to "own" for loopbackd\'s, or pin to its key',
             )
         return CertificateRefused(self._target, f"{which} cannot be believed: {words}")
 

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from loopbackd.commands.asking import attributesFrom, shownAttributes
-from loopbackd.commands.services import endpointFrom
+from loopbackd.net.endpoint import endpointFrom
 
 
 def test_attributes() -> None:
@@ -41,6 +41,7 @@ def test_no_attributes(words: list[str]) -> None:
         ("127.0.0.2:1", "tcp:1:interface=127.0.0.2"),
         ("[::1]:1", r"tcp6:1:interface=\:\:1"),
         ("unix:/tmp/x", "unix:/tmp/x"),
+        ("tcp:1", "tcp:1"),
         ("tcp:1:interface=127.0.0.1", "tcp:1:interface=127.0.0.1"),
     ],
 )

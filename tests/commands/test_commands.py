@@ -118,11 +118,19 @@ def test_toxics(running: Running, commands: Commands) -> None:
     assert commands.does("toxic", "list", "echo") == [changed]
     table = commands.shows("toxic", "list", "echo")
     assert re.search(r"^latency_upstream +latency +upstream +0\.5 +7 +.*nth=3$", table, re.M)
+    shown = commands.shows("service", "show", "echo")
+    assert "jitter=20 latency=1 (toxicity 0.5, seed 7, only nth=3)\n" in shown
+    assert "'latency_upstream' already" in commands.refuses(
+        *("toxic", "add", "echo", "latency", "--upstream")
+    )
     assert commands.does("toxic", "rm", "echo", "latency_upstream") is None
     commands.does("toxic", "add", "echo", "noop")
     assert commands.does("reset") is None
     assert commands.does("toxic", "list", "echo") == []
     assert commands.shows("toxic", "list", "echo") == "echo has no toxics\n"
+    commands.does("toxic", "add", "echo", "noop")
+    gone = "Toxic noop_downstream is off echo\n"
+    assert commands.shows("toxic", "rm", "echo", "noop_downstream") == gone
 
 
 def test_profiles(commands: Commands) -> None:
@@ -187,6 +195,7 @@ def test_completion(commands: Commands) -> None:
     assert offered(commands, "loopbackd toxic rm ") == ["echo"]
     assert offered(commands, "loopbackd toxic rm echo n") == ["nothing"]
     assert offered(commands, "loopbackd toxic add echo lat") == ["latency"]
+    assert "3g" in offered(commands, "loopbackd service profile echo 3")
     nobody = Commands("http://127.0.0.1:9")
     assert offered(nobody, "loopbackd toxic rm ") == []
     done = nobody.run("completion", "bash")

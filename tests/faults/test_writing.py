@@ -15,6 +15,7 @@ import pytest_twisted
 from suffering import call, serving, toxic
 from twisted.internet.threads import deferToThread
 
+import loopbackd
 from loopbackd.cli import main
 from loopbackd.faults.kinds import kindClass, makeKind
 
@@ -45,6 +46,12 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     sys.modules.pop("hiccup", None)
 
 
+def test_can_be_installed() -> None:
+    """pip is told how to build it, which it wants to know of a directory with a setup.cfg alone."""
+    ours = Path(loopbackd.__path__[0]) / "skeleton" / "pyproject.toml.in"
+    assert block("toml") == ours.read_text()
+
+
 def test_its_tests(installed: Path) -> None:
     """The page's tests pass."""
     space: dict[str, object] = {}
@@ -57,7 +64,7 @@ def test_its_tests(installed: Path) -> None:
 
 def test_on_the_command_line(installed: Path) -> None:
     """It is listed with its attributes and where it is from, and its configuration is good."""
-    (installed / "it.toml").write_text(block("toml"))
+    (installed / "it.toml").write_text(block("toml", 1))
     script = Path(sys.executable).with_name("loopbackd")
     assert main.name
 

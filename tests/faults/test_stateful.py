@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     consumes,
     initialize,
     multiple,
+    precondition,
     rule,
 )
 from suffering import reactor, serving, until
@@ -29,6 +30,9 @@ from loopbackd.faults.toxics import Toxics
 from loopbackd.faultsettings import ToxicSettings
 
 PATIENCE = 20.0
+
+CUTTING = ENDS | {"blackhole"}
+SIZES = st.lists(st.sampled_from([1, 100, 5000, 200_000]), min_size=1, max_size=4)
 
 
 def wait(coroutine: Any) -> Any:
@@ -101,7 +105,13 @@ class Network(RuleBasedStateMachine):
 
     What arrives is a prefix of what was sent, and all of it where no toxic and no client has ended
     the connection. Once the toxics are gone nothing is left: no connection, wire or timer.
+
+    @cvar types: the toxics that come.
+    @cvar areRude: whether clients hang up in the middle of something.
     """
+
+    types: tuple[str, ...] = tuple(sorted(HONEST))
+    areRude = True
 
     callers = Bundle("callers")
     toxics = Bundle("toxics")
@@ -121,26 +131,31 @@ class Network(RuleBasedStateMachine):
         self.relay = await self.stack.enter_async_context(relay)
         self.places = [one.live("main").toxics for one in (self.relay, self.echo)]
 
-    @rule(target=callers)
-    def call(self) -> Any:
-        if len(self.all) >= 6:
+    @rule(target=callers, sizes=SIZES, seed=st.integers(0, 9))
+    def call(self, sizes: list[int], seed: int) -> Any:
+        if sum(not caller.isOver for caller in self.all) >= 6:
             return multiple()
         caller = Caller(self.relay.addresses["main"][0], not self.ending)
         self.all.append(caller)
+        self.send(caller, sizes, seed)
         return caller
 
-    @rule(caller=callers, size=st.sampled_from([1, 100, 5000, 200_000]), seed=st.integers(0, 9))
-    def send(self, caller: Caller, size: int, seed: int) -> None:
-        caller.send(random.Random(seed).randbytes(size))
+    @rule(caller=callers, sizes=SIZES, seed=st.integers(0, 9))
+    def send(self, caller: Caller, sizes: list[int], seed: int) -> None:
+        for size in sizes:
+            caller.send(random.Random(seed).randbytes(size))
+            wait(passing(0.001))
 
     @rule(caller=callers)
     def read(self, caller: Caller) -> None:
         caller.read()
 
-    @rule(caller=callers)
-    def finish(self, caller: Caller) -> None:
-        caller.finish()
+    @rule(caller=callers, isMeant=st.sampled_from([False, False, True]))
+    def finish(self, caller: Caller, isMeant: bool) -> None:
+        if isMeant:
+            caller.finish()
 
+    @precondition(lambda self: self.areRude)
     @rule(caller=consumes(callers), isReset=st.booleans())
     def hangUp(self, caller: Caller, isReset: bool) -> None:
         if not caller.isOver and isReset:
@@ -150,15 +165,16 @@ class Network(RuleBasedStateMachine):
 
     @rule(
         target=toxics,
-        type=st.sampled_from(sorted(HONEST)),
+        number=st.integers(0, 999),
         place=st.integers(0, 1),
         stream=st.sampled_from(STREAMS),
         toxicity=st.sampled_from([0.5, 1.0]),
         seed=st.integers(0, 99),
     )
-    def add(self, type: str, place: int, stream: Any, toxicity: float, seed: int) -> Any:
+    def add(self, number: int, place: int, stream: Any, toxicity: float, seed: int) -> Any:
         self.names += 1
-        if type in ENDS or type == "blackhole":
+        type = self.types[number % len(self.types)]
+        if type in CUTTING:
             self.ending += 1
             for caller in self.all:
                 caller.isWhole = False
@@ -182,7 +198,7 @@ class Network(RuleBasedStateMachine):
     def remove(self, one: tuple[Toxics, str, str]) -> None:
         place, name, type = one
         place.remove(name)
-        self.ending -= type in ENDS or type == "blackhole"
+        self.ending -= type in CUTTING
 
     @rule(seconds=st.sampled_from([0.0, 0.001, 0.01, 0.05]))
     def pause(self, seconds: float) -> None:
@@ -213,5 +229,14 @@ class Network(RuleBasedStateMachine):
             assert not toxics._wires and not toxics._waiting
 
 
+class Whole(Network):
+    """The same where nothing ends a connection but its client's end: everything arrives."""
+
+    types = tuple(sorted(HONEST.keys() - CUTTING))
+    areRude = False
+
+
 TestNetwork = Network.TestCase
 TestNetwork.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestWhole = Whole.TestCase
+TestWhole.settings = TestNetwork.settings

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as realReactor
@@ -17,12 +15,11 @@ from twisted.internet.threads import deferToThread
 
 from loopbackd.control.listening import Control
 from loopbackd.controlsettings import ControlSettings
-from loopbackd.prepared import prepare
 from loopbackd.service import Loopback
 from loopbackd.settings import ServiceSettings, Settings
+from loopbackd.testing import servingAll
 
 reactor: Any = realReactor
-PLAIN = bool(os.environ.get("LOOPBACKD_PLAIN_REACTOR"))
 HERE = "tcp:0:interface=127.0.0.1"
 
 
@@ -116,17 +113,14 @@ async def running(
     """A daemon with these services, one echo by default, and the API."""
     found = services or (ServiceSettings(name="echo", protocol="echo", endpoint=HERE, twin=False),)
     settings = Settings(service=found, drain=0)
-    loopback = Loopback(settings, prepare(settings, Path()), reactor, PLAIN)
-    api = Control(loopback)
     asked = control or ControlSettings(endpoint=HERE, twin=False)
-    try:
-        loopback.privilegedStartService()
-        loopback.startService()
-        api.become(api.prepare(asked))
-        yield API(loopback, api)
-    finally:
-        await api.close()
-        await loopback.stopService()
+    async with servingAll(reactor, settings) as loopback:
+        api = Control(loopback)
+        try:
+            api.become(api.prepare(asked))
+            yield API(loopback, api)
+        finally:
+            await api.close()
 
 
 def inThread(call: Callable[..., Any], *args: Any) -> Awaitable[Any]:

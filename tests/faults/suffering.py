@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
+from sockets import until
 from twisted.internet import reactor as realReactor
-from twisted.internet.task import deferLater
 
 from loopbackd.faults import line
 from loopbackd.faults.kind import Effect
@@ -19,10 +16,9 @@ from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.line import FarEnd as Noting
 from loopbackd.faults.line import Line
 from loopbackd.faultsettings import ToxicSettings
-from loopbackd.prepared import prepare
 from loopbackd.service import Loopback
 from loopbackd.settings import ServiceSettings, Settings
-from loopbackd.testing import addressOf
+from loopbackd.testing import addressOf, servingAll
 
 __all__ = ["Line", "Noting"]
 
@@ -52,16 +48,9 @@ async def serving(
     """A daemon with one service, C{main}, on a free port."""
     others = {"endpoint": HERE, **others}
     service = ServiceSettings(name="main", protocol=protocol, twin=False, toxic=toxics, **others)
-    settings = Settings(service=(service,), drain=0)
-    plain = bool(os.environ.get("LOOPBACKD_PLAIN_REACTOR"))
-    loopback = Loopback(settings, prepare(settings, Path()), reactor, plain)
-    loopback.privilegedStartService()
-    loopback.startService()
-    try:
+    async with servingAll(reactor, Settings(service=(service,), drain=0)) as loopback:
         yield loopback
         await until(lambda: not loopback.alarms.getDelayedCalls())
-    finally:
-        await loopback.stopService()
 
 
 def call(loopback: Loopback) -> socket.socket:
@@ -70,23 +59,7 @@ def call(loopback: Loopback) -> socket.socket:
     return socket.create_connection((address.host, address.port), 10)
 
 
-def readAll(client: socket.socket) -> bytes:
-    """What it gets until the end."""
-    parts = []
-    while part := client.recv(65536):
-        parts.append(part)
-    return b"".join(parts)
-
-
 def onlyTransport(loopback: Loopback) -> Any:
     """The transport of the one connection there is."""
     (connection,) = loopback.connections
     return connection.transport
-
-
-async def until(found: Callable[[], object]) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + 10
-    while not found():
-        assert time.monotonic() < deadline
-        await deferLater(reactor, 0.005)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from suffering import Line, effectOf, serving, toxic
-from test_wire import call, readAll
+from sockets import readAll
+from suffering import Line, call, effectOf, serving, toxic
 from twisted.internet.threads import deferToThread
 
 from loopbackd.faults.kind import Mark

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from suffering import call, serving, toxic, until
+from sockets import until
+from suffering import call, serving, toxic
 from twisted.internet.threads import deferToThread
 
 from loopbackd.faults import kinds

@@ -6,7 +6,8 @@ import pytest
 import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
-from suffering import Line, call, effectOf, readAll, serving, toxic
+from sockets import readAll
+from suffering import Line, call, effectOf, serving, toxic
 from twisted.internet.threads import deferToThread
 
 from loopbackd.faults.kind import Mark

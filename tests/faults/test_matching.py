@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_twisted
-from suffering import serving, toxic
-from test_wire import call, until
+from sockets import until
+from suffering import call, serving, toxic
 from twisted.internet.threads import deferToThread
 
 from loopbackd.faults.matching import Matcher

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from suffering import serving, toxic
-from test_wire import call, onlyTransport, readAll, until
+from sockets import readAll, reset, until
+from suffering import call, onlyTransport, serving, toxic
 from twisted.internet import reactor as realReactor
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, deferLater
@@ -219,8 +219,7 @@ async def test_client_resets() -> None:
         client.sendall(b"x")
         await until(lambda: onlyTransport(loopback).bytesReceived == 1)
         transport = onlyTransport(loopback)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        client.close()
+        reset(client)
         await until(lambda: not len(loopback.connections))
         assert transport.wire is None and not clock.getDelayedCalls()
 

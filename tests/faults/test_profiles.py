@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import pytest_twisted
-from suffering import Line, effectOf, serving, toxic
-from test_wire import call
+from suffering import Line, call, effectOf, serving, toxic
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 

@@ -14,7 +14,8 @@ import pytest
 import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
-from suffering import Line, reactor, serving, until
+from sockets import until
+from suffering import Line, reactor, serving
 from twisted.internet.task import deferLater
 
 from loopbackd.faults import kinds

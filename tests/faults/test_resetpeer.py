@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import pytest_twisted
-from suffering import Line, call, effectOf, readAll, serving, toxic
+from sockets import readAll
+from suffering import Line, call, effectOf, serving, toxic
 from twisted.internet.threads import deferToThread
 
 from loopbackd.faults.kind import Mark

@@ -21,7 +21,8 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from suffering import reactor, serving, until
+from sockets import until
+from suffering import reactor, serving
 from test_random import ENDS, HONEST, RESET, STREAMS, attributesOf
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater

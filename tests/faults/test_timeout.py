@@ -7,7 +7,8 @@ import time
 
 import pytest
 import pytest_twisted
-from suffering import Line, call, effectOf, onlyTransport, readAll, serving, toxic, until
+from sockets import readAll, until
+from suffering import Line, call, effectOf, onlyTransport, serving, toxic
 from twisted.internet.threads import deferToThread
 
 from loopbackd.faults.kind import Mark

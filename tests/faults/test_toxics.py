@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_twisted
-from suffering import serving, toxic
-from test_wire import call, onlyTransport
+from suffering import call, onlyTransport, serving, toxic
 from twisted.internet.threads import deferToThread
 
 from loopbackd.faults.toxics import NameTaken

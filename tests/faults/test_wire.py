@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from suffering import call, onlyTransport, readAll, serving, toxic, until
+from sockets import readAll, reset, until
+from suffering import call, onlyTransport, serving, toxic
 from twisted.internet import reactor as realReactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -136,8 +137,7 @@ async def test_last_words_of_a_peer_that_is_gone() -> None:
         await deferToThread(client.recv, 10)
         client.sendall(b"quit\r\n")
         await until(lambda: onlyTransport(loopback).bytesReceived)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        client.close()
+        reset(client)
         await until(lambda: not len(loopback.connections))
 
 
@@ -174,8 +174,7 @@ async def test_held_words_of_a_peer_that_is_gone(last: Any) -> None:
         ended: list[object] = []
         protocol = transport.protocol
         protocol.connectionLost = ended.append
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        client.close()
+        reset(client)
         await until(lambda: ended)
         assert transport.wire is None
         assert not loopback.live("main").toxics._wires
@@ -192,8 +191,7 @@ async def test_toxics_of_a_peer_that_is_gone_can_be_taken_away() -> None:
         await until(lambda: transport.bytesReceived == 3)
         heard: list[bytes] = []
         transport.protocol.dataReceived = heard.append
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        client.close()
+        reset(client)
         await until(lambda: not len(loopback.connections))
         assert transport.wire is not None
         loopback.live("main").toxics.clear()

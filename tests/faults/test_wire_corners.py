@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from suffering import call, effectOf, readAll, serving, toxic, until
+from sockets import readAll, reset, until
+from suffering import call, effectOf, serving, toxic
 from twisted.internet import reactor as realReactor
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
@@ -61,8 +62,7 @@ class Ends:
         self.wire = Wire(self.transport, clock, lambda wire: None)
 
     def reset(self) -> None:
-        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        self.client.close()
+        reset(self.client)
 
 
 @asynccontextmanager

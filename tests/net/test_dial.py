@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from sockets import until
 from twisted.internet import error, main
 from twisted.internet import reactor as realReactor
 from twisted.internet.protocol import Protocol
@@ -59,14 +60,6 @@ class Dialled:
         transport: Any = self.protocol.transport
         transport.abortConnection()
         await until(lambda: not transport.connected)
-
-
-async def until(found: Any) -> None:
-    """Wait for it."""
-    deadline = reactor.seconds() + 10
-    while not found():
-        assert reactor.seconds() < deadline, "it does not come"
-        await deferLater(reactor, 0.001, lambda: None)
 
 
 @pytest_twisted.ensureDeferred

@@ -7,7 +7,6 @@ import hashlib
 import os
 import random
 import socket
-import struct
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +16,7 @@ import pytest
 import pytest_twisted
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sockets import reset, until
 from twisted.internet import reactor as realReactor
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
@@ -149,14 +149,6 @@ def core(request: pytest.FixtureRequest) -> Iterator[Any]:
     made.close()
 
 
-async def until(found: Callable[[], Any]) -> None:
-    """Wait for it."""
-    deadline = reactor.seconds() + 20
-    while not found():
-        assert reactor.seconds() < deadline, "it does not come"
-        await deferLater(reactor, 0.001, lambda: None)
-
-
 @asynccontextmanager
 async def joined(core: Any, **others: Any) -> AsyncIterator[Joined]:
     """Two that are joined; closed afterwards, with every pipe given back."""
@@ -283,8 +275,7 @@ async def test_a_reset_ends_both(core: Any, whose: int, isFull: bool) -> None:
                 pass
             await deferLater(reactor, 0.001, lambda: None)
         victim = both.outer[whose]
-        victim.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        victim.close()
+        reset(victim)
         survivor = both.outer[1 - whose]
         survivor.setblocking(True)
         with pytest.raises(ConnectionResetError):

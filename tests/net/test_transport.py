@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import random
 import socket
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import pytest_twisted
+from sockets import readAll, readSome, reset
 from twisted.internet import reactor as realReactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
@@ -89,23 +89,6 @@ async def connected(
     finally:
         client.close()
         await port.stopListening()
-
-
-def readAll(client: socket.socket) -> bytes:
-    """Everything until the end; in a thread."""
-    parts = []
-    while part := client.recv(65536):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def readSome(client: socket.socket, size: int) -> bytes:
-    """So many bytes; in a thread."""
-    parts = []
-    while size:
-        parts.append(client.recv(min(size, 65536)))
-        size -= len(parts[-1])
-    return b"".join(parts)
 
 
 async def turn(times: int = 3) -> None:
@@ -206,8 +189,7 @@ async def test_a_reset_is_noticed_while_paused(core: Any) -> None:
     async with connected(core, Paused) as (protocol, client):
         client.sendall(b"data")
         await turn(10)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
+        reset(client)
         assert isinstance(await protocol.lost, ConnectionLost)
 
 
@@ -290,8 +272,7 @@ async def test_our_own_half_close(core: Any) -> None:
 async def test_a_reset_is_lost_and_an_abort_is_a_reset(core: Any) -> None:
     """A reset from the peer is ConnectionLost; ours reaches the peer as one."""
     async with connected(core, Recorder) as (protocol, client):
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
+        reset(client)
         assert isinstance(await protocol.lost, ConnectionLost)
     async with connected(core, Recorder) as (protocol, client):
         protocol.transport.abortConnection()
@@ -305,8 +286,7 @@ async def test_writing_to_a_peer_that_is_gone_ends_in_connectionLost(core: Any) 
     """The error of an eager send is found by the reactor, not raised at the writer."""
     async with connected(core, Recorder) as (protocol, client):
         protocol.transport.pauseProducing()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
+        reset(client)
         protocol.transport.write(b"to nobody")
         protocol.transport.write(b"to nobody")
         assert isinstance(await protocol.lost, ConnectionLost)

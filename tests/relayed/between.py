@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from programs import Ran, run
 from realservers import RealServer
+from sockets import until
 from twisted.internet import reactor as realReactor
-from twisted.internet.task import deferLater
 
 from loopbackd.faults.toxics import Toxics
 from loopbackd.faultsettings import ToxicSettings
@@ -52,14 +51,6 @@ DEADLY: dict[str, dict[str, Any]] = {
     "refuse": {},
 }
 """Toxics that end connections."""
-
-
-async def until(found: Callable[[], Any], what: Callable[[], object]) -> None:
-    """Let the reactor run until that is so."""
-    deadline = time.monotonic() + TO_END
-    while not found():
-        assert time.monotonic() < deadline, what()
-        await deferLater(reactor, 0.01)
 
 
 def held(pid: int | str = "self") -> tuple[int, int]:
@@ -135,6 +126,7 @@ class Between:
         await until(
             nothingLeft,
             lambda: (list(self.loopback.connections), held(), self._calls(), self._before),
+            TO_END,
         )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from between import DEADLY, HARMLESS, SECONDS, Between, reactor, relayed, until
+from between import DEADLY, HARMLESS, SECONDS, Between, reactor, relayed
 from realservers import RealServer
+from sockets import until
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import deferLater
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import selectors
 import socket
-import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest_twisted
 from memorysocket import masked
+from sockets import reset
 from twisted.internet import reactor as realReactor
 from twisted.internet.threads import deferToThread
 
@@ -165,8 +165,7 @@ async def test_a_client_that_resets() -> None:
         with opened(address, b"/ws?name=a") as first:
             second = opened(address, b"/ws?name=b")
             first.recv(1000)
-            second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            second.close()
+            reset(second)
             heard = b""
             while b'"leave"' not in heard:
                 heard += first.recv(1000)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-import struct
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from twisted.internet import reactor as realReactor
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from loopbackd.relaysettings import RelaySettings
@@ -74,54 +72,3 @@ async def joined(
         accepted.settimeout(PATIENCE)
         with client, accepted:
             yield client, accepted, loopback
-
-
-def reset(sock: socket.socket) -> None:
-    """Close with a reset."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
-
-
-def readAll(sock: socket.socket) -> bytes:
-    """Everything until the end; in a thread."""
-    parts = []
-    while part := sock.recv(1 << 16):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def readSome(sock: socket.socket, size: int) -> bytes:
-    """So many bytes; in a thread."""
-    parts = []
-    while size and (part := sock.recv(min(size, 1 << 16))):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def endOf(sock: socket.socket) -> str:
-    """How it ends, with nothing before that; in a thread."""
-    try:
-        return "end" if sock.recv(1) == b"" else "data"
-    except ConnectionResetError:
-        return "reset"
-
-
-def readUntilReset(sock: socket.socket) -> bytes:
-    """What comes before a reset, which must come; in a thread."""
-    heard = b""
-    try:
-        while part := sock.recv(1 << 16):
-            heard += part
-    except ConnectionResetError:
-        return heard
-    raise AssertionError(f"an end, not a reset, after {heard[:100]!r}")
-
-
-async def until(found: Callable[[], Any]) -> Any:
-    """What is found, once it is."""
-    deadline = reactor.seconds() + PATIENCE
-    while not (it := found()):
-        assert reactor.seconds() < deadline, "it does not come"
-        await deferLater(reactor, 0.001, lambda: None)
-    return it

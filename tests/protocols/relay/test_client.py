@@ -12,25 +12,13 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from sockets import endOf, readAll, readSome, readUntilReset, reset, until
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from loopbackd.faultsettings import ToxicSettings
 from loopbackd.relaysettings import RelaySettings
-from relay.relaying import (
-    connectTo,
-    endOf,
-    joined,
-    listening,
-    reactor,
-    readAll,
-    readSome,
-    readUntilReset,
-    relaying,
-    reset,
-    shown,
-    until,
-)
+from relay.relaying import connectTo, joined, listening, reactor, relaying, shown
 
 CLOSES = RelaySettings(refused="close")
 

@@ -7,18 +7,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from protocols.relay.relaying import (
-    connectTo,
-    endOf,
-    joined,
-    listening,
-    readAll,
-    readSome,
-    relaying,
-    reset,
-    shown,
-    until,
-)
+from protocols.relay.relaying import connectTo, joined, listening, relaying, shown
+from sockets import endOf, readAll, readSome, reset, until
 from twisted.internet import reactor as realReactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from OpenSSL import SSL
+from sockets import reset, until
 from tls.ends import PATIENCE, Client, clientContext, storeIn
 from tls.origins import leaf, serverEnd
 from twisted.internet.threads import deferToThread
@@ -24,7 +24,7 @@ from loopbackd.settings import SettingsError, TLSSettings, parse
 from loopbackd.targetsettings import TargetTLSSettings
 from loopbackd.testing import addressOf
 from loopbackd.tls.contexts import NoSharedProtocol, Policy
-from relay.relaying import listening, relaying, reset, until
+from relay.relaying import listening, relaying
 
 OWN = TargetTLSSettings(trust="own")
 NAMES = ("app.test", "other.test", "127.0.0.1", "localhost")
@@ -190,8 +190,7 @@ async def test_a_reset_stays_a_reset(tmp_path: Path, listener: socket.socket, ho
             one, other = getattr(pair, sender), getattr(pair, hearer)
             one.say(b"x")
             assert await deferToThread(other.hear, 1) == b"x"
-            one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            one.sock.close()
+            reset(one.sock)
             with pytest.raises(ConnectionResetError):
                 await deferToThread(other.hear)
 

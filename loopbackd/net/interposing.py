@@ -87,7 +87,8 @@ def interpose(transport: Any, wire: Interposed) -> Waiting:
     found = Waiting(
         transport.producer,
         bool(transport.streamingProducer),
-        bool(transport.producerPaused),
+        # Twisted leaves it as it was when a producer is unregistered.
+        bool(transport.producer is not None and transport.producerPaused),
         not (transport.peerFinished or transport.reactor.isReading(transport)),
     )
     # Once what is queued has been sent, the transport tells its producer.

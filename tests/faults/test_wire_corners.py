@@ -58,6 +58,7 @@ class Ends:
     def __init__(self, client: socket.socket, probe: Probe, clock: Any) -> None:
         self.client = client
         self.probe = probe
+        self.clock = clock
         self.transport = probe.transport
         self.wire = Wire(self.transport, clock, lambda wire: None)
 
@@ -312,3 +313,35 @@ def tlsContext() -> Any:
     from twisted.internet.ssl import CertificateOptions
 
     return CertificateOptions()
+
+
+@pytest_twisted.ensureDeferred
+async def test_put_in_while_a_half_close_waits() -> None:
+    """A half-close that waits for what was written comes, also where a wire is put in meanwhile."""
+    async with ends() as here:
+        transport = here.transport
+        here.wire.downstream.take(_put(here.wire))
+        assert transport.wire is None
+        transport.registerProducer(_Patient(), True)
+        transport.write(b"x" * 10_000_000)
+        assert transport.producerPaused
+        transport.unregisterProducer()
+        transport.loseWriteConnection()
+        here.wire = Wire(transport, here.clock, lambda wire: None)
+        here.wire.downstream.put(effectOf("latency", latency=1), 0)
+        assert len(await deferToThread(readAll, here.client)) == 10_000_000
+        assert here.probe.told == ["finished"]
+
+
+def _put(wire: Wire) -> Any:
+    effect = effectOf("latency", latency=1)
+    wire.downstream.put(effect, 0)
+    return effect
+
+
+class _Patient:
+    """A producer that has said all it has to say."""
+
+    def pauseProducing(self) -> None: ...
+    def resumeProducing(self) -> None: ...
+    def stopProducing(self) -> None: ...

@@ -269,6 +269,7 @@ READING_ORDER = [
     "loopbackd.control.bodies",
     "loopbackd.control.addresses",
     "loopbackd.control.visitors",
+    "loopbackd.control.files",
     "loopbackd.control.notes",
     "loopbackd.control.defaults",
     "loopbackd.control.shapes",

@@ -19,6 +19,7 @@ from loopbackd.control.addresses import (
     whyNot,
 )
 from loopbackd.control.bodies import Members, bad, checkName
+from loopbackd.control.files import namedByTarget, refuseFiles
 from loopbackd.control.notes import warnOfUnknown
 from loopbackd.control.toxics import MOST_TOXICS, asProxyToxic, readToxic
 from loopbackd.controlsettings import ControlSettings
@@ -50,6 +51,7 @@ class Asked:
         self, request: Request, value: Any, what: str = "the body", isNew: bool = True
     ) -> None:
         members = Members(value, _MEMBERS, what)
+        self.request = request
         self.members = members
         self.name = members.text("name", "")
         self.upstream = members.text("upstream", "")
@@ -118,6 +120,7 @@ class Proxies:
             if live.name == asked.name:
                 isProxy = live.prepared.settings.protocol == "relay"
                 raise HTTPError(409, "proxy already exists" if isProxy else _NO_PROXY)
+        refuseFiles(asked.request, namedByTarget(asked.upstream))
         self.refuseTooMany()
         try:
             host, port = splitListen(asked.listen)
@@ -190,6 +193,7 @@ class Proxies:
         if "upstream" in members and asked.upstream != upstreamOf(live):
             if not asked.upstream:
                 raise HTTPError(400, "missing required field: upstream")
+            refuseFiles(asked.request, namedByTarget(asked.upstream))
             after = msgspec.structs.replace(after, target=asked.upstream)
         if after == before and not isMoved:
             return live

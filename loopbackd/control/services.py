@@ -13,6 +13,7 @@ from loopbackd.connection import Connection
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
 from loopbackd.control.defaults import defaultsOf
+from loopbackd.control.files import namedBy, refuseFiles
 from loopbackd.control.proxies import Proxies
 from loopbackd.control.toxics import MOST_TOXICS, asToxic
 from loopbackd.control.toxiproxy import reply
@@ -148,7 +149,9 @@ def serviceRoutes(
         except SettingsError as error:
             raise HTTPError(400, str(error)) from None
 
-    def read(given: dict[str, Any], name: str) -> ServiceSettings:
+    def read(
+        request: Request, given: dict[str, Any], name: str, before: ServiceSettings | None = None
+    ) -> ServiceSettings:
         """The settings of a service, as if they stood in a configuration."""
         # Names that are not for a file are checked elsewhere.
         plain = {**given, "name": "it"}
@@ -174,6 +177,7 @@ def serviceRoutes(
             checkName(toxic.name)
         if len(found.toxic) > MOST_TOXICS:
             raise HTTPError(400, f"toxic: {MOST_TOXICS} are the most")
+        refuseFiles(request, namedBy(found), namedBy(before) if before else ())
         return msgspec.structs.replace(found, name=name)
 
     @add("/services", group=GROUP, returns=shapes.Services)
@@ -205,7 +209,7 @@ def serviceRoutes(
         if not isinstance(name, str) or not name:
             raise HTTPError(400, "the body: name is missing; give the service one")
         checkName(name)
-        wanted = read(given, name)
+        wanted = read(request, given, name)
         proxies.refuseTooMany()
         return done(lambda: loopback.add(wanted), 201)
 
@@ -235,7 +239,8 @@ def serviceRoutes(
         if given.get("name", service) != service:
             raise HTTPError(400, "name: a service keeps its name; add another one")
         merged = {**asked(before), **given}
-        wanted = read({k: v for k, v in merged.items() if v is not None}, service)
+        merged = {k: v for k, v in merged.items() if v is not None}
+        wanted = read(request, merged, service, before)
         answer = done(lambda: loopback.replace(service, wanted))
         await request.on.sleep(0)
         return answer

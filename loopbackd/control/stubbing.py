@@ -9,6 +9,7 @@ import msgspec
 
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
+from loopbackd.control.files import namedByStub, refuseFiles
 from loopbackd.control.services import JSON, NOT_FOUND, asked, findService, readAs
 from loopbackd.control.toxiproxy import reply
 from loopbackd.http.endpoints import Takes
@@ -57,8 +58,9 @@ def stubRoutes(loopback: Loopback) -> Routes:
         except KeyError:
             raise HTTPError(404, f"there is no stub {name[:200]!r}") from None
 
-    def read(body: bytes) -> StubSettings:
-        settings = readAs(body, StubSettings)
+    def read(request: Request) -> StubSettings:
+        settings = readAs(request.body, StubSettings)
+        refuseFiles(request, namedByStub(settings))
         if settings.name is not None:
             checkName(settings.name)
         return settings
@@ -88,7 +90,7 @@ def stubRoutes(loopback: Loopback) -> Routes:
     def added(request: Request, service: str) -> Response:
         """Add a stub; the members are those of C{[[service.http.stub]]} in a configuration."""
         stubs = of(service).stubs
-        settings = read(request.body)
+        settings = read(request)
         if settings.name is not None and any(one.name == settings.name for one in stubs):
             raise HTTPError(409, f"there is a stub {settings.name!r} already")
         try:
@@ -134,7 +136,7 @@ def stubRoutes(loopback: Loopback) -> Routes:
     def replaced(request: Request, service: str, stub: str) -> Response:
         """Have another stub in the place of one, with counts of its own."""
         found(service, stub)
-        settings = read(request.body)
+        settings = read(request)
         if settings.name not in (None, stub):
             raise HTTPError(400, "name: a stub keeps its name; add another one")
         try:

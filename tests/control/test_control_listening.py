@@ -389,3 +389,70 @@ async def test_stubs_that_pass_requests_on() -> None:
         told = await other.ask("GET", "/version")
         assert told.status == 403
         assert "stub" in told.error
+
+
+_NAMED = [
+    ("/services", {"name": "s", "protocol": "echo", "endpoint": "unix:/nowhere/s"}),
+    ("/services", {"name": "s", "protocol": "echo", "endpoint": "systemd:domain=INET:index=0"}),
+    ("/services", {"name": "s", "endpoint": HERE, "protocol": "relay", "target": "unix:/x"}),
+    ("/services", {"name": "s", "endpoint": HERE, "protocol": "relay", "target": "ssl:h:1"}),
+    ("/proxies", {"name": "s", "upstream": "tls:h:1:certificate=/x"}),
+    ("/proxies", {"name": "s", "upstream": "tls:h:1:/x"}),
+    ("/services", {"name": "s", "endpoint": HERE, "tls": {"client_ca": "/etc/passwd"}}),
+    (
+        "/services",
+        {
+            "name": "s",
+            "endpoint": HERE,
+            "protocol": "relay",
+            "target": "tls:127.0.0.1:1",
+            "relay": {"tls": {"certificate": "/etc/passwd"}},
+        },
+    ),
+    (
+        "/services",
+        {
+            "name": "s",
+            "endpoint": HERE,
+            "protocol": "http",
+            "http": {"stub": [{"path": "/", "answer": {"file": "/etc/passwd"}}]},
+        },
+    ),
+    ("/services/http/stubs", {"path": "/", "answer": {"file": "/etc/passwd"}}),
+    ("/services/http/stubs", {"path": "/", "answer": [{"template_file": "/etc/passwd"}]}),
+    ("/proxies", {"name": "s", "upstream": "unix:/x"}),
+]
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(("path", "body"), _NAMED)
+async def test_what_is_done_with_the_rights_of_the_daemon(path: str, body: Any) -> None:
+    """Users who are only named do not get it; everything else they do."""
+    http = ServiceSettings(name="http", protocol="http", endpoint=HERE, twin=False)
+    async with running(http) as api:
+        api.control.site.allow(ControlSettings(endpoint=HERE, twin=False, uids=(4321,)))
+        named = PeerIdentity(4321, 1, None, "ESTABLISHED", "")
+        api.control.connections.identify = lambda sock: named
+        told = await api.ask("POST", path, body)
+        assert told.status == 403, told
+        assert "with the daemon's rights" in told.error
+        await api.post("/proxies", {"name": "p", "upstream": "127.0.0.1:1"}, 201)
+        told = await api.ask("POST", "/proxies/p", {"upstream": "unix:/x"})
+        assert told.status == 403, told
+        told = await api.ask("POST", "/populate", [{"name": "q", "upstream": "unix:/x"}])
+        assert told.status == 500, told
+        assert "rights" in told.error
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_operator_has_named_stays() -> None:
+    """A service of the configuration that names a file can be changed by those who are named."""
+    relay = ServiceSettings(
+        name="r", protocol="relay", endpoint=HERE, twin=False, target="unix:/nowhere"
+    )
+    async with running(relay) as api:
+        api.control.site.allow(ControlSettings(endpoint=HERE, twin=False, uids=(4321,)))
+        named = PeerIdentity(4321, 1, None, "ESTABLISHED", "")
+        api.control.connections.identify = lambda sock: named
+        await api.patch("/services/r", {"idle_timeout": 5})
+        await api.post("/proxies/r", {"upstream": "unix:/nowhere", "enabled": False})

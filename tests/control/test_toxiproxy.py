@@ -519,3 +519,20 @@ async def test_there_is_a_bound_to_services_and_toxics() -> None:
         await api.post("/proxies", body, 201)
         told = await api.ask("POST", "/proxies/b/toxics", {"type": "latency", "name": "one more"})
         assert told.status == 400 and "256 toxics" in told.error
+
+
+@pytest_twisted.ensureDeferred
+async def test_populate_moves_one_to_where_another_was() -> None:
+    """In the order of the array, as there."""
+    async with running() as api:
+        there = (await proxy(api, "first"))["listen"]
+        here = (await proxy(api, "second"))["listen"]
+        free = (await proxy(api, "third"))["listen"]
+        await api.delete("/proxies/third")
+        wanted = [
+            {"name": name, "listen": where, "upstream": echoOf(api)}
+            for name, where in (("first", free), ("second", there), ("fourth", here))
+        ]
+        done = await api.post("/populate", wanted, 201)
+        assert [one["listen"] for one in done["proxies"]] == [free, there, here]
+        assert await said(there) == b"x"

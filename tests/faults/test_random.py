@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import random
-import select
-import socket
 from typing import Any
 
 import msgspec
 import pytest
 import pytest_twisted
+from anytoxic import ENDS, HONEST, STREAMS, Caller, attributesOf
 from hypothesis import given
 from hypothesis import strategies as st
 from sockets import until
@@ -23,88 +21,24 @@ from loopbackd.faults.kind import Mark
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.line import effectOf
 from loopbackd.faults.toxics import Toxics
-from loopbackd.faultsettings import MatchSettings, Stream, ToxicSettings
-
-# What leaves a stream as it is, or ends it; and what throws some of it away until it is closed.
-HONEST = {
-    "bandwidth": {"rate": [0, 1, 50, 5000.5], "shared": [True, False]},
-    "blackhole": {},
-    "corrupt": {"rate": [0]},
-    "cut": {"after": [0, 5, 50], "reset": [True, False], "per_connection": [True, False]},
-    "duplicate": {"rate": [0]},
-    "latency": {"latency": [0, 1, 20], "jitter": [0, 10], "distribution": ["uniform", "pareto"]},
-    "limit_data": {"bytes": [0, 100, 100_000]},
-    "loss": {"rate": [0, 0.01, 0.3, 1], "rto": [200, 250]},
-    "noop": {},
-    "refuse": {"delay": [0, 10]},
-    "reset_peer": {"timeout": [0, 20]},
-    "slicer": {"average_size": [1, 100, 5000], "size_variation": [0, 1], "delay": [0, 10, 500]},
-    "slow_close": {"delay": [0, 30]},
-    "slow_open": {"delay": [0, 20], "jitter": [0, 10]},
-    "timeout": {"timeout": [0, 20]},
-}
-ENDS = frozenset(["cut", "limit_data", "refuse", "reset_peer", "timeout"])
-"""What may keep some of a stream from arriving."""
+from loopbackd.faultsettings import MatchSettings, ToxicSettings
 
 ON_LINKS = sorted(HONEST.keys() - {"blackhole", "noop", "refuse", "slow_open"})
 
 MATCHES = [None, None, MatchSettings(nth=2), MatchSettings(every=2), MatchSettings(pid=os.getpid())]
-STREAMS: tuple[Stream, ...] = ("upstream", "downstream")
-RESET = b"\1\0\0\0\0\0\0\0"
 
 
-def attributesOf(type: str, chance: random.Random) -> dict[str, Any]:
-    known: dict[str, list[Any]] = HONEST[type]
-    return {key: chance.choice(values) for key, values in known.items()}
-
-
-class Client:
-    """Sends what it likes to an echo, and looks at what comes back."""
-
-    def __init__(self, address: Any, chance: random.Random) -> None:
-        self.socket = socket.create_connection((address.host, address.port), 10)
-        self.socket.setblocking(False)
-        self.sent, self.came = b"", b""
-        self.finished = self.over = self.broken = False
-        self.chance = chance
-
-    def act(self) -> None:
-        """Do one of the things clients do."""
-        what = self.chance.choices(["send", "read", "finish", "close", "reset"], [60, 35, 2, 1, 1])[
-            0
-        ]
-        try:
-            if what == "send" and not self.finished:
-                chunk = self.chance.randbytes(self.chance.choice([1, 100, 3000, 50_000]))
-                self.sent += chunk[: self.socket.send(chunk)]
-            elif what == "read":
-                self.read()
-            elif what == "finish" and not self.finished:
-                self.socket.shutdown(socket.SHUT_WR)
-                self.finished = True
-            elif what in ("close", "reset"):
-                if what == "reset":
-                    self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                self.leave()
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            assert error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN)
-            self.broken = True
-            self.leave()
-
-    def read(self) -> None:
-        while select.select([self.socket], [], [], 0)[0]:
-            part = self.socket.recv(65536)
-            self.came += part
-            assert self.sent.startswith(self.came)
-            if not part:
-                self.leave()
-                return
-
-    def leave(self) -> None:
-        self.over = True
-        self.socket.close()
+def act(caller: Caller, chance: random.Random) -> None:
+    """Do one of the things clients do."""
+    what = chance.choices(["send", "read", "finish", "close", "reset"], [60, 35, 2, 1, 1])[0]
+    if what == "send":
+        caller.send(chance.randbytes(chance.choice([1, 100, 3000, 50_000])))
+    elif what == "read":
+        caller.read()
+    elif what == "finish":
+        caller.finish()
+    else:
+        caller.hangUp(what == "reset")
 
 
 def meddle(toxics: Toxics, chance: random.Random) -> None:
@@ -141,38 +75,29 @@ async def test_real_connections(seed: int) -> None:
     async with serving() as loopback:
         toxics = loopback.live("main").toxics
         address: Any = loopback.addresses["main"][0]
-        clients: list[Client] = []
+        callers: list[Caller] = []
         for _ in range(500):
-            if len(clients) < 8:
-                clients.append(Client(address, chance))
-            for client in clients:
-                client.act()
+            if len(callers) < 8:
+                callers.append(Caller(address, isWhole=False))
+            for caller in callers:
+                act(caller, chance)
             meddle(toxics, chance)
-            clients = [client for client in clients if not client.over]
+            callers = [caller for caller in callers if not caller.isOver]
             await deferLater(reactor, 0.001)
         toxics.clear()
-        last = Client(address, chance)
-        clients.append(last)
-        last.socket.send(b"hello")
-        last.sent = b"hello"
-        for client in clients:
-            try:
-                client.socket.shutdown(socket.SHUT_WR)
-            except OSError:
-                client.broken = True
+        last = Caller(address, isWhole=True)
+        callers.append(last)
+        last.send(b"hello")
+        for caller in callers:
+            caller.finish()
 
         def allOver() -> bool:
-            for client in clients:
-                if not client.over:
-                    try:
-                        client.read()
-                    except OSError:
-                        client.broken = True
-                        client.leave()
-            return all(client.over for client in clients)
+            for caller in callers:
+                caller.read()
+            return all(caller.isOver for caller in callers)
 
         await until(allOver)
-        assert last.came == b"hello" and not last.broken
+        assert last.came == b"hello"
         await until(lambda: not len(loopback.connections))
         assert not toxics._wires and not toxics._waiting
 

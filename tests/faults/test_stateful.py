@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import select
-import socket
 import time
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest_twisted
+from anytoxic import ENDS, HONEST, STREAMS, Caller, attributesOf
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -23,7 +22,6 @@ from hypothesis.stateful import (
 )
 from sockets import until
 from suffering import reactor, serving
-from test_random import ENDS, HONEST, RESET, STREAMS, attributesOf
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
@@ -43,61 +41,6 @@ def wait(coroutine: Any) -> Any:
 
 async def passing(seconds: float) -> None:
     await deferLater(reactor, seconds)
-
-
-class Caller:
-    """
-    A client of the relay.
-
-    @ivar isWhole: whether everything it has sent must come back.
-    """
-
-    def __init__(self, address: Any, isWhole: bool) -> None:
-        self.socket = socket.create_connection((address.host, address.port), 10)
-        self.socket.setblocking(False)
-        self.sent = self.came = b""
-        self.isWhole = isWhole
-        self.hasFinished = self.isOver = False
-
-    def send(self, data: bytes) -> None:
-        if self.hasFinished or self.isOver:
-            return
-        try:
-            self.sent += data[: self.socket.send(data)]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.broken()
-
-    def read(self) -> None:
-        try:
-            while not self.isOver and select.select([self.socket], [], [], 0)[0]:
-                part = self.socket.recv(65536)
-                self.came += part
-                assert self.sent.startswith(self.came), "what came was never sent so"
-                if not part:
-                    self.leave()
-        except OSError:
-            self.broken()
-
-    def finish(self) -> None:
-        if not (self.hasFinished or self.isOver):
-            self.hasFinished = True
-            try:
-                self.socket.shutdown(socket.SHUT_WR)
-            except OSError:
-                self.broken()
-
-    def broken(self) -> None:
-        assert not self.isWhole, "the connection broke, and no toxic says so"
-        self.leave()
-
-    def leave(self) -> None:
-        if not self.isOver:
-            self.isOver = True
-            self.socket.close()
-            if self.isWhole:
-                assert self.hasFinished and self.came == self.sent, "something is missing"
 
 
 class Network(RuleBasedStateMachine):
@@ -159,10 +102,7 @@ class Network(RuleBasedStateMachine):
     @precondition(lambda self: self.areRude)
     @rule(caller=consumes(callers), isReset=st.booleans())
     def hangUp(self, caller: Caller, isReset: bool) -> None:
-        if not caller.isOver and isReset:
-            caller.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        caller.isWhole = False
-        caller.leave()
+        caller.hangUp(isReset)
 
     @rule(
         target=toxics,

@@ -172,7 +172,7 @@ class Prepared:
             bool(asked.tls and asked.tls.client_ca not in ("", "own"))
             or any(isFile(protocol) for protocol in _protocols(asked))
             or bool(asked.http and asked.http.hasFiles)
-            or bool(getattr(getattr(self._inside, "origin", None), "hasFiles", False))
+            or bool(getattr(getattr(self._inside, "tlsWay", None), "hasFiles", False))
         )
 
 

@@ -3,11 +3,9 @@ Targets that TLS is spoken to: C{tls:host:port}, and what the settings say of th
 
 For whoever connects to targets::
 
-    origin = parseTLSTarget("tls:db.test:5432", settings, store, directory)   # or SettingsError
-    reach = origin.on(reactor)
-    await reach(sni, alpn).connect(factory)                                    # or TargetTLSError
-
-L{originated} is the first two lines in one.
+    way = parseTLSTarget("tls:db.test:5432", settings, store, directory)  # or SettingsError
+    reach = way.on(reactor)
+    await reach(sni, alpn).connect(factory)                               # or TargetTLSError
 """
 
 from __future__ import annotations
@@ -26,9 +24,9 @@ from loopbackd.targetsettings import TargetTLSSettings
 from loopbackd.tls.certificates import addressIn
 from loopbackd.tls.credentials import readCredential, readTrusted
 from loopbackd.tls.end import End
-from loopbackd.tls.origin import OriginPolicy, originContext, parsePin
-from loopbackd.tls.originendpoint import OriginEndpoint
 from loopbackd.tls.store import AuthorityStore
+from loopbackd.tls.targetendpoint import TargetEndpoint
+from loopbackd.tls.targetpolicy import TargetPolicy, parsePin, targetContext
 from loopbackd.tls.targetstrings import HOST_NAME, TLSTarget, takeApart
 
 REACHED_SECONDS: Final = 10.0
@@ -37,13 +35,13 @@ REACHED_SECONDS: Final = 10.0
 Reach = Callable[[str, tuple[bytes, ...]], IStreamClientEndpoint]
 """
 The endpoint for one connection, given what the client asked for (SNI; empty for nothing) and the
-application protocols to offer where the settings pass on the client's (L{Origin.passesOn}).
+application protocols to offer where the settings pass on the client's (L{TLSWay.passesOn}).
 """
 
 
 def parseTLSTarget(
     target: str, settings: TargetTLSSettings, store: AuthorityStore, directory: Path
-) -> Origin:
+) -> TLSWay:
     """
     The way to a target, checked as far as it can be without connecting.
 
@@ -54,23 +52,12 @@ def parseTLSTarget(
     """
     apart = takeApart(target)
     try:
-        return Origin(apart, settings, store, directory)
+        return TLSWay(apart, settings, store, directory)
     except (SettingsError, ValueError) as error:
         raise SettingsError(f"target {shown(target)}: {error}") from None
 
 
-def originated(
-    reactor: Any,
-    target: str,
-    settings: TargetTLSSettings,
-    store: AuthorityStore,
-    directory: Path = Path(),
-) -> Reach:
-    """L{parseTLSTarget}, on a reactor."""
-    return parseTLSTarget(target, settings, store, directory).on(reactor)
-
-
-class Origin:
+class TLSWay:
     """
     The way to a target; see L{parseTLSTarget}.
 
@@ -92,7 +79,7 @@ class Origin:
                 f"server_name = {shown(name)} is no host name; write one, in ASCII, or 'client'"
             )
         alpn = () if settings.alpn == "client" else settings.alpn
-        self._policy = OriginPolicy(
+        self._policy = TargetPolicy(
             serverName=name.removesuffix("."),
             alpn=tuple(one.encode("ascii") for one in alpn),
             authorities=_trusted(target, settings, directory),
@@ -103,7 +90,7 @@ class Origin:
         if self._isOurs and store.exists():
             # One that is not there yet is made when it is needed.
             store.root()
-        self._context: SSL.Context | None = None if self._isOurs else originContext(self._policy)
+        self._context: SSL.Context | None = None if self._isOurs else targetContext(self._policy)
 
     @property
     def hasFiles(self) -> bool:
@@ -130,11 +117,11 @@ class Origin:
         def reach(sni: str, alpn: tuple[bytes, ...]) -> IStreamClientEndpoint:
             policy = self._policyFor(sni, alpn)
             plain = self.target.plain(reactor, seconds + 1)
-            return OriginEndpoint(plain, end, self._contextNow, policy, self.target.text)
+            return TargetEndpoint(plain, end, self._contextNow, policy, self.target.text)
 
         return reach
 
-    def _policyFor(self, sni: str, alpn: tuple[bytes, ...]) -> OriginPolicy:
+    def _policyFor(self, sni: str, alpn: tuple[bytes, ...]) -> TargetPolicy:
         policy = self._policy
         if sni and self._followsClient:
             policy = replace(policy, serverName=sni)
@@ -148,7 +135,7 @@ class Origin:
             authorities = (self._store.root().certificate,)
             if self._context is None or authorities != self._policy.authorities:
                 self._policy = replace(self._policy, authorities=authorities)
-                self._context = originContext(self._policy)
+                self._context = targetContext(self._policy)
         assert self._context is not None
         return self._context
 

@@ -12,7 +12,7 @@ import pytest_twisted
 from between import relayed
 from realservers import RealServer, redisServer
 from tls.ends import storeIn
-from tls.origins import leaf
+from tls.targetcases import leaf
 
 from loopbackd.faultsettings import ToxicSettings
 from loopbackd.relaysettings import RelaySettings

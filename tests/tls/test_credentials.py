@@ -16,7 +16,7 @@ from loopbackd.tls.certificates import certificatePEM, keyPEM, makeAuthority, ma
 from loopbackd.tls.credentials import readCredential, readTrusted
 from loopbackd.tls.store import wallClock
 from tls.ends import written
-from tls.origins import leaf
+from tls.targetcases import leaf
 
 
 def test_whom_to_trust_in_a_file_or_a_directory(tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ from twisted.internet.testing import MemoryReactorClock
 from loopbackd.settings import SettingsError
 from loopbackd.targetsettings import TargetTLSSettings
 from loopbackd.tls.certificates import certificatePEM, makeAuthority
-from loopbackd.tls.origin import pinText
 from loopbackd.tls.store import wallClock
-from loopbackd.tls.targets import Origin, originated, parseTLSTarget
+from loopbackd.tls.targetpolicy import pinText
+from loopbackd.tls.targets import TLSWay, parseTLSTarget
 from tls.ends import storeIn, written
-from tls.origins import leaf
+from tls.targetcases import leaf
 
 
-def origin(tmp_path: Path, text: str = "tls:db.test:5432", **settings: Any) -> Origin:
+def wayTo(tmp_path: Path, text: str = "tls:db.test:5432", **settings: Any) -> TLSWay:
     """One that is found good."""
     asked = TargetTLSSettings(**settings)
     return parseTLSTarget(text, asked, storeIn(tmp_path), tmp_path)
@@ -28,19 +28,19 @@ def origin(tmp_path: Path, text: str = "tls:db.test:5432", **settings: Any) -> O
 def test_what_is_asked_of_a_target_is_what_the_settings_say(tmp_path: Path) -> None:
     """The name, the protocols, the pin, the version."""
     digest = bytes(range(32))
-    one = origin(tmp_path, pin=pinText(digest), min_version="1.3", alpn=("h2",))
+    one = wayTo(tmp_path, pin=pinText(digest), min_version="1.3", alpn=("h2",))
     policy = one._policyFor("other.test", (b"http/1.1",))
     assert (policy.serverName, policy.alpn) == ("db.test", (b"h2",))
     assert (policy.pin, policy.minVersion) == (digest, "1.3")
-    assert origin(tmp_path, server_name="a.test")._policyFor("b.test", ()).serverName == "a.test"
-    assert origin(tmp_path, "tls:db.test.:1")._policyFor("", ()).serverName == "db.test"
+    assert wayTo(tmp_path, server_name="a.test")._policyFor("b.test", ()).serverName == "a.test"
+    assert wayTo(tmp_path, "tls:db.test.:1")._policyFor("", ()).serverName == "db.test"
 
 
 def test_what_the_client_asked_for_is_passed_on(tmp_path: Path) -> None:
     """Its protocols by default, its server name where that is asked for, if it has one."""
-    policy = origin(tmp_path)._policyFor("client.test", (b"h2", b"", b"x" * 300, b"http/1.1"))
+    policy = wayTo(tmp_path)._policyFor("client.test", (b"h2", b"", b"x" * 300, b"http/1.1"))
     assert (policy.serverName, policy.alpn) == ("db.test", (b"h2", b"http/1.1"))
-    one = origin(tmp_path, server_name="client", alpn=())
+    one = wayTo(tmp_path, server_name="client", alpn=())
     policy = one._policyFor("client.test", (b"h2",))
     assert (policy.serverName, policy.alpn) == ("client.test", ())
     assert one._policyFor("", ()).serverName == "db.test"
@@ -64,8 +64,8 @@ def test_files_are_relative_to_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(certificatePEM(authority.certificate))
     written(tmp_path / "me.pem", leaf(authority, "me", purpose="client"))
     for one in (
-        origin(tmp_path, trust="ca.pem", certificate="me.pem"),
-        origin(tmp_path, "tls:a.test:1:trustRoots=ca.pem:certificate=me.pem:privateKey=me.pem"),
+        wayTo(tmp_path, trust="ca.pem", certificate="me.pem"),
+        wayTo(tmp_path, "tls:a.test:1:trustRoots=ca.pem:certificate=me.pem:privateKey=me.pem"),
     ):
         assert one._policy.authorities == (authority.certificate,)
         assert one._policy.credential is not None
@@ -92,7 +92,7 @@ def test_settings_that_are_wrong(
 ) -> None:
     """One line that names the target, the key and the value."""
     with pytest.raises(SettingsError, match=what) as caught:
-        origin(tmp_path, text, **settings)
+        wayTo(tmp_path, text, **settings)
     assert str(caught.value).startswith(f"target {text!r}: ") and "\n" not in str(caught.value)
 
 
@@ -111,9 +111,9 @@ def test_where_it_connects_to(tmp_path: Path) -> None:
     store = storeIn(tmp_path)
     reactor = MemoryReactorClock()
     text = "tls:127.0.0.1:5432:timeout=3:bindAddress=127.0.0.9"
-    reach = originated(reactor, text, TargetTLSSettings(trust="own"), store)
+    reach = parseTLSTarget(text, TargetTLSSettings(trust="own"), store, Path()).on(reactor)
     errors: list[Any] = []
-    from tls.origins import Giving
+    from tls.targetcases import Giving
 
     reach("", ()).connect(Giving(None)).addErrback(errors.append)
     host, port, _, seconds, bind = reactor.tcpClients[0]

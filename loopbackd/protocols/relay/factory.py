@@ -23,7 +23,7 @@ from loopbackd.targetsettings import TargetTLSSettings
 from loopbackd.tls.ahead import IAsksAhead
 from loopbackd.tls.hello import ClientHello
 from loopbackd.tls.store import AuthorityStore
-from loopbackd.tls.targets import Origin, parseTLSTarget
+from loopbackd.tls.targets import TLSWay, parseTLSTarget
 
 _log = Logger()
 _NO_TARGET: Final = 'a relay leads to a target; write target = "127.0.0.1:6379"'
@@ -38,13 +38,13 @@ class RelayFactory(Factory):
     @ivar deadlines: the relays that must get on by a time.
     @ivar pipes: for streams that go through one.
     @ivar way: the way to the target.
-    @ivar origin: the same for one that is spoken to with TLS.
+    @ivar tlsWay: the same where it is spoken to with TLS, before there is a reactor.
     """
 
     noisy = False
     settings = RelaySettings()
     target: Target | None = None
-    origin: Origin | None = None
+    tlsWay: TLSWay | None = None
 
     clock: IReactorTime
     deadlines: Deadlines[Any]
@@ -67,7 +67,7 @@ class RelayFactory(Factory):
         self.settings = settings
         if target.startswith("tls:"):
             tls = settings.tls or TargetTLSSettings()
-            self.origin = parseTLSTarget(target, tls, store, directory)
+            self.tlsWay = parseTLSTarget(target, tls, store, directory)
 
     def servedBy(self, surroundings: Surroundings) -> None:
         """See L{IServedFactory}."""
@@ -80,11 +80,11 @@ class RelayFactory(Factory):
         self._lingering: set[Relay] = set()
         self.deadlines = Deadlines(self.clock, self.settings.connect_timeout, _overdue)
         seconds = self.settings.connect_timeout
-        self.way = Way(surroundings.reactor, self.target, seconds, self.origin)
+        self.way = Way(surroundings.reactor, self.target, seconds, self.tlsWay)
 
     def ahead(self, hello: ClientHello) -> Deferred[Any] | None:
         """See L{IAsksAhead}: the target has to choose among what the client offers."""
-        if self.origin is None or not self.origin.passesOn:
+        if self.tlsWay is None or not self.tlsWay.passesOn:
             return None
         one = Ahead(self)
         one.dial(hello)

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from loopbackd.net.dial import Dial
 from loopbackd.protocols.relay.target import Target
 from loopbackd.tls.targeterrors import TargetTLSError
-from loopbackd.tls.targets import Origin
+from loopbackd.tls.targets import TLSWay
 
 
 class _One(Factory):
@@ -37,18 +37,18 @@ class Way:
 
     @param core: the reactor that streams are built on.
     @param seconds: how long it may take.
-    @param origin: the way to a target that is spoken to with TLS.
+    @param tlsWay: the way where the target is spoken to with TLS.
     @raise ValueError: Twisted does not know this endpoint.
     """
 
     def __init__(
-        self, core: Any, target: Target, seconds: float, origin: Origin | None = None
+        self, core: Any, target: Target, seconds: float, tlsWay: TLSWay | None = None
     ) -> None:
         self._core = core
         self.target = target
         self._endpoint: IStreamClientEndpoint | None = None
         # Whoever goes this way has a deadline for all of it, which comes first.
-        self._reach = None if origin is None else origin.on(core, seconds + 1)
+        self._reach = None if tlsWay is None else tlsWay.on(core, seconds + 1)
         if self._reach is not None:
             return
         if target.name is not None:

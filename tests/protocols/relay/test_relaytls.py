@@ -15,7 +15,7 @@ import pytest_twisted
 from OpenSSL import SSL
 from sockets import reset, until
 from tls.ends import PATIENCE, Client, clientContext, storeIn
-from tls.origins import leaf, serverEnd
+from tls.targetcases import leaf, serverEnd
 from twisted.internet.threads import deferToThread
 
 from loopbackd.prepared import prepare

@@ -16,9 +16,9 @@ from loopbackd.tls.certificates import BACKDATED, Credential, makeLeaf
 from loopbackd.tls.contexts import Policy, serverContext
 from loopbackd.tls.end import End, TLSEnd
 from loopbackd.tls.layer import TLSLayer
-from loopbackd.tls.origin import OriginPolicy, originContext
-from loopbackd.tls.originendpoint import OriginEndpoint
 from loopbackd.tls.store import wallClock
+from loopbackd.tls.targetendpoint import TargetEndpoint
+from loopbackd.tls.targetpolicy import TargetPolicy, targetContext
 from loopbackd.tls.terminator import Terminator
 from tls.cases import Beneath, Inside
 from tls.ends import storeIn
@@ -42,7 +42,7 @@ class Memory:
         return succeed(self.layer)
 
 
-class OriginCase:
+class TargetCase:
     """
     An endpoint's one connection, and a target to be had by L{hello}, L{shake} and L{pump}.
 
@@ -65,12 +65,12 @@ class OriginCase:
         self.inside = Inside() if inside is None else inside
         self.beneath = Beneath()
         words = {"authorities": (root.certificate,), **asked}
-        policy = OriginPolicy(name, **words)
+        policy = TargetPolicy(name, **words)
         self.plain = Memory(self.beneath)
-        endpoint = OriginEndpoint(
+        endpoint = TargetEndpoint(
             self.plain,
             End(self.clock, SECONDS),
-            lambda: originContext(policy),
+            lambda: targetContext(policy),
             policy,
             TARGET,
         )
@@ -105,7 +105,7 @@ class OriginCase:
                 self.layer.dataReceived(self.server.bio_read(1 << 20))
                 moved = True
 
-    def shake(self) -> OriginCase:
+    def shake(self) -> TargetCase:
         """Do the handshake."""
         for _ in range(4):
             self.pump()
@@ -164,10 +164,10 @@ class Joined:
         self.farLayer = TLSLayer(end, lambda _: self.far)
         self.farBeneath, self.nearBeneath = Beneath(), Beneath()
         self.farLayer.makeConnection(self.farBeneath)
-        policy = OriginPolicy(NAME, authorities=(store.root().certificate,))
+        policy = TargetPolicy(NAME, authorities=(store.root().certificate,))
         self.plain = Memory(self.nearBeneath)
-        context = originContext(policy)
-        endpoint = OriginEndpoint(
+        context = targetContext(policy)
+        endpoint = TargetEndpoint(
             self.plain, End(self.clock, SECONDS), lambda: context, policy, TARGET
         )
         self.connected = endpoint.connect(Giving(self.near))

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.tls.originendpoint}: in memory, and against real servers."""
+"""Tests for L{loopbackd.tls.targetendpoint}: in memory, and against real servers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from loopbackd.settings import TLSSettings
 from loopbackd.targetsettings import TargetTLSSettings
 from loopbackd.testing import addressOf, serving
 from loopbackd.tls.end import End
-from loopbackd.tls.origin import OriginPolicy, originContext
-from loopbackd.tls.originendpoint import OriginEndpoint
+from loopbackd.tls.targetendpoint import TargetEndpoint
 from loopbackd.tls.targeterrors import HandshakeLate, HandshakeRefused, NotTLS
-from loopbackd.tls.targets import originated
+from loopbackd.tls.targetpolicy import TargetPolicy, targetContext
+from loopbackd.tls.targets import parseTLSTarget
 from tls.cases import Inside, Producer, connectionLost
 from tls.ends import PATIENCE, storeIn, written
-from tls.origins import SECONDS, TARGET, Giving, OriginCase, leaf
+from tls.targetcases import SECONDS, TARGET, Giving, TargetCase, leaf
 
 reactor: Any = realReactor
 
@@ -53,11 +53,11 @@ class Never:
         return Deferred(cancelled)
 
 
-def reaching(plain: Any, clock: Clock, name: str = "app.test") -> OriginEndpoint:
+def reaching(plain: Any, clock: Clock, name: str = "app.test") -> TargetEndpoint:
     """TLS through that endpoint."""
-    policy = OriginPolicy(name)
+    policy = TargetPolicy(name)
     end = End(clock, SECONDS)
-    return OriginEndpoint(plain, end, lambda: originContext(policy), policy, TARGET)
+    return TargetEndpoint(plain, end, lambda: targetContext(policy), policy, TARGET)
 
 
 def test_is_an_endpoint() -> None:
@@ -80,7 +80,7 @@ def test_there_is_a_deadline_for_connecting() -> None:
 
 def test_the_deadline_is_for_the_handshake_too(tmp_path: Path) -> None:
     """A target that says nothing is reset; connecting has used up part of the time."""
-    case = OriginCase(tmp_path)
+    case = TargetCase(tmp_path)
     case.clock.advance(SECONDS + 0.1)
     assert type(case.error) is HandshakeLate and "handshake in time" in str(case.error)
     assert case.beneath.disconnected
@@ -90,7 +90,7 @@ def test_the_deadline_is_for_the_handshake_too(tmp_path: Path) -> None:
 
 def test_there_is_no_deadline_after_the_handshake(tmp_path: Path) -> None:
     """Nor a delayed call."""
-    case = OriginCase(tmp_path).shake()
+    case = TargetCase(tmp_path).shake()
     assert not case.clock.getDelayedCalls()
 
 
@@ -119,7 +119,7 @@ def test_cancelled_while_it_connects() -> None:
 
 def test_cancelled_while_it_shakes_hands(tmp_path: Path) -> None:
     """The connection is reset, and no protocol is built."""
-    case = OriginCase(tmp_path)
+    case = TargetCase(tmp_path)
     case.connecting.cancel()
     assert isinstance(case.error, ConnectingCancelledError) and case.beneath.disconnected
     case.layer.connectionLost(connectionLost())
@@ -128,7 +128,7 @@ def test_cancelled_while_it_shakes_hands(tmp_path: Path) -> None:
 
 def test_a_connection_that_comes_after_all_is_reset(tmp_path: Path) -> None:
     """Not every endpoint can be cancelled."""
-    case = OriginCase(tmp_path)
+    case = TargetCase(tmp_path)
     plain = case.plain
     waiting: Deferred[Any] = Deferred(lambda _: None)
 
@@ -148,10 +148,10 @@ def test_a_connection_that_comes_after_all_is_reset(tmp_path: Path) -> None:
 
 def test_a_factory_that_builds_nothing(tmp_path: Path) -> None:
     """Or raises: the Deferred says so, the connection is reset."""
-    case = OriginCase(tmp_path)
+    case = TargetCase(tmp_path)
     case.connecting.cancel()
     for inside, kind in ((False, NoProtocol), (ZeroDivisionError(), ZeroDivisionError)):
-        case = OriginCase(tmp_path, inside)
+        case = TargetCase(tmp_path, inside)
         case.inside = None
         endpoint = case.plain
         endpoint.layer._attempt._factory.inside = None if inside is False else inside
@@ -169,7 +169,7 @@ def test_a_name_that_cannot_be_asked_for_is_a_failure() -> None:
 
 def test_producers_are_those_of_the_transport_beneath(tmp_path: Path) -> None:
     """Goodbye waits for them."""
-    case = OriginCase(tmp_path).shake()
+    case = TargetCase(tmp_path).shake()
     producer = Producer()
     case.layer.registerProducer(producer, False)
     assert case.beneath.producer is producer and not case.layer.producerPaused
@@ -223,7 +223,9 @@ async def reached(
 ) -> tuple[Hearing, Any]:
     """A protocol with TLS to that port of this machine, and its transport."""
     asked = TargetTLSSettings(**{"trust": "own", **settings})
-    reach = originated(core, f"tls:127.0.0.1:{port}:timeout=5", asked, storeIn(tmp_path), tmp_path)
+    reach = parseTLSTarget(
+        f"tls:127.0.0.1:{port}:timeout=5", asked, storeIn(tmp_path), tmp_path
+    ).on(core)
     protocol = Hearing()
     await reach("", alpn).connect(Giving(protocol))
     return protocol, protocol.transport

@@ -15,7 +15,7 @@ from loopbackd.explaining import shown
 from loopbackd.tls.certificates import Credential
 from loopbackd.tls.contexts import CIPHERSUITES, VERSIONS
 
-ORIGIN_CIPHERS: Final = (
+TARGET_CIPHERS: Final = (
     "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!eNULL:!aDSS"
 )
 """What TLS 1.2 may use towards a target: forward secrecy, and more kinds of it than we serve."""
@@ -27,7 +27,7 @@ _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION
 
 
 @dataclass(frozen=True, slots=True)
-class OriginPolicy:
+class TargetPolicy:
     """
     What is asked of a target.
 
@@ -48,7 +48,7 @@ class OriginPolicy:
     credential: Credential | None = None
 
 
-def originContext(policy: OriginPolicy) -> SSL.Context:
+def targetContext(policy: TargetPolicy) -> SSL.Context:
     """
     An OpenSSL context for the client's end; names and protocols are set on each connection.
 
@@ -58,7 +58,7 @@ def originContext(policy: OriginPolicy) -> SSL.Context:
     @raise ValueError: the key does not belong to the certificate to show.
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_cipher_list(ORIGIN_CIPHERS.encode("ascii"))
+    context.set_cipher_list(TARGET_CIPHERS.encode("ascii"))
     context.set_tls13_ciphersuites(CIPHERSUITES)
     context.set_min_proto_version(VERSIONS[policy.minVersion])
     context.set_options(_OPTIONS)

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.tls.outgoing}: whom it believes, and what it says where it does not."""
+"""Tests for L{loopbackd.tls.targethandshake}: whom it believes, and what else it says."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from twisted.internet.address import IPv4Address
 from loopbackd.tls.certificates import Credential, makeAuthority, makeIntermediate, makeLeaf
 from loopbackd.tls.contexts import NoSharedProtocol, Policy
 from loopbackd.tls.hello import ClientHello
-from loopbackd.tls.origin import OriginPolicy, originContext, pinText
-from loopbackd.tls.outgoing import Outgoing
 from loopbackd.tls.store import wallClock
 from loopbackd.tls.targeterrors import (
     CertificateExpired,
@@ -29,10 +27,12 @@ from loopbackd.tls.targeterrors import (
     WrongKey,
     WrongName,
 )
+from loopbackd.tls.targethandshake import TargetHandshake
+from loopbackd.tls.targetpolicy import TargetPolicy, pinText, targetContext
 from loopbackd.tls.terminator import Terminator
 from loopbackd.tls.wrong import SITES, Site
 from tls.ends import storeIn
-from tls.origins import NAME, TARGET, leaf, serverEnd
+from tls.targetcases import NAME, TARGET, leaf, serverEnd
 
 BOTH = pytest.mark.parametrize("version", ["1.2", "1.3"])
 EXPECTED = {
@@ -52,9 +52,9 @@ EXPECTED = {
 OTHER = ("revoked", "client")
 
 
-def met(server: SSL.Connection, policy: OriginPolicy) -> TargetTLSError | None:
+def met(server: SSL.Connection, policy: TargetPolicy) -> TargetTLSError | None:
     """What comes of a handshake with that server; both ends are left as they are."""
-    ours = Outgoing(originContext(policy), policy, TARGET)
+    ours = TargetHandshake(targetContext(policy), policy, TARGET)
     said = ours.begin()
     try:
         while not ours.isDone:
@@ -73,10 +73,10 @@ def met(server: SSL.Connection, policy: OriginPolicy) -> TargetTLSError | None:
     return None
 
 
-def trusting(tmp_path: Path, **others: Any) -> OriginPolicy:
+def trusting(tmp_path: Path, **others: Any) -> TargetPolicy:
     """Trusts the authority of the test alone."""
     words = {"authorities": (storeIn(tmp_path).root().certificate,), **others}
-    return OriginPolicy(NAME, **words)
+    return TargetPolicy(NAME, **words)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ def test_a_wrong_name_says_which_would_be_right(tmp_path: Path) -> None:
 def test_a_name_that_cannot_be_asked_for(tmp_path: Path) -> None:
     """As a client may have said it."""
     for name in ("a\0b", "b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.test"):
-        policy = OriginPolicy(name)
+        policy = TargetPolicy(name)
         with pytest.raises(WrongName, match="no host name"):
-            Outgoing(originContext(policy), policy, TARGET)
+            TargetHandshake(targetContext(policy), policy, TARGET)
 
 
 def selfSigned(**others: Any) -> Credential:
@@ -150,10 +150,10 @@ def test_a_pin_is_enough(tmp_path: Path, version: str) -> None:
     assert isinstance(unknown, CertificateRefused)
     from OpenSSL import crypto
 
-    from loopbackd.tls.origin import keyHash
+    from loopbackd.tls.targetpolicy import keyHash
 
     digest = keyHash(crypto.X509.from_cryptography(shown.certificate))
-    policy = OriginPolicy("other.test", pin=digest)
+    policy = TargetPolicy("other.test", pin=digest)
     assert met(serverEnd(shown, serves), policy) is None
     # Below an authority, and that of an intermediate one, which nobody here knows.
     stranger = makeAuthority(wallClock())
@@ -174,7 +174,7 @@ def test_another_key_than_the_pinned_one(tmp_path: Path, version: str) -> None:
     # The pinned key of an authority is not its own.
     from OpenSSL import crypto
 
-    from loopbackd.tls.origin import keyHash
+    from loopbackd.tls.targetpolicy import keyHash
 
     above = keyHash(crypto.X509.from_cryptography(root.certificate))
     shown = replace(leaf(root), chain=(root.certificate,))
@@ -184,21 +184,21 @@ def test_another_key_than_the_pinned_one(tmp_path: Path, version: str) -> None:
 def test_whom_to_trust_can_be_the_certificate_itself(tmp_path: Path) -> None:
     """Or an intermediate authority whose root nobody knows."""
     shown = makeLeaf(None, [NAME], wallClock())
-    policy = OriginPolicy(NAME, authorities=(shown.certificate,))
+    policy = TargetPolicy(NAME, authorities=(shown.certificate,))
     assert met(serverEnd(shown), policy) is None
     assert type(met(serverEnd(selfSigned()), policy)) is UnknownAuthority
     middle = makeIntermediate(makeAuthority(wallClock()), wallClock())
-    policy = OriginPolicy(NAME, authorities=(middle.certificate,))
+    policy = TargetPolicy(NAME, authorities=(middle.certificate,))
     assert met(serverEnd(leaf(middle)), policy) is None
 
 
 def test_the_system_knows_nobody_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless OpenSSL's own variable says so; a trusted authority still needs the right name."""
     root = storeIn(tmp_path).root()
-    assert type(met(serverEnd(leaf(root)), OriginPolicy(NAME))) is UnknownAuthority
+    assert type(met(serverEnd(leaf(root)), TargetPolicy(NAME))) is UnknownAuthority
     monkeypatch.setenv("SSL_CERT_FILE", str(storeIn(tmp_path).publicPath))
-    assert met(serverEnd(leaf(root)), OriginPolicy(NAME)) is None
-    assert type(met(serverEnd(leaf(root)), OriginPolicy("x.test"))) is WrongName
+    assert met(serverEnd(leaf(root)), TargetPolicy(NAME)) is None
+    assert type(met(serverEnd(leaf(root)), TargetPolicy("x.test"))) is WrongName
 
 
 def test_an_authority_that_has_expired(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_an_authority_that_has_expired(tmp_path: Path) -> None:
     old = makeAuthority(wallClock() - timedelta(days=1000))
     shown = makeLeaf(old, [NAME], wallClock() - timedelta(days=990))
     young = makeLeaf(None, [NAME], wallClock(), key=shown.key)
-    policy = OriginPolicy(NAME, authorities=(old.certificate,))
+    policy = TargetPolicy(NAME, authorities=(old.certificate,))
     error = met(serverEnd(replace(shown, key=young.key)), policy)
     assert type(error) is CertificateExpired
 

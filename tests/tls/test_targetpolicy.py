@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.tls.origin}."""
+"""Tests for L{loopbackd.tls.targetpolicy}."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from OpenSSL import crypto
 
 from loopbackd.tls.certificates import makeAuthority, newKey
-from loopbackd.tls.origin import OriginPolicy, keyHash, originContext, parsePin, pinText
 from loopbackd.tls.store import wallClock
+from loopbackd.tls.targetpolicy import TargetPolicy, keyHash, parsePin, pinText, targetContext
 
 
 @given(st.binary(min_size=32, max_size=32))
@@ -61,4 +61,4 @@ def test_a_key_of_somebody_else() -> None:
     """It is found out before anything is connected."""
     ours = replace(makeAuthority(wallClock()), key=newKey())
     with pytest.raises(ValueError, match="does not belong"):
-        originContext(OriginPolicy("app.test", credential=ours))
+        targetContext(TargetPolicy("app.test", credential=ours))

@@ -1,4 +1,4 @@
-"""Tests for L{loopbackd.tls.originlayer}."""
+"""Tests for L{loopbackd.tls.targetlayer}."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from loopbackd.tls.contexts import Policy
 from loopbackd.tls.facts import factsOf
 from loopbackd.tls.targeterrors import HandshakeRefused, NotTLS
 from tls.cases import Ignorant, Inside, Producer, connectionLost
-from tls.origins import Joined, OriginCase
+from tls.targetcases import Joined, TargetCase
 
 BOTH = pytest.mark.parametrize("version", ["1.2", "1.3"])
 
@@ -32,7 +32,7 @@ def only(version: str) -> Policy:
 @BOTH
 def test_the_protocol_comes_with_the_end_of_the_handshake(tmp_path: Path, version: str) -> None:
     """Not before; and then it can speak at once, in both versions."""
-    case = OriginCase(tmp_path, serves=only(version))
+    case = TargetCase(tmp_path, serves=only(version))
     assert case.result is None and not hasattr(case.layer, "wrappedProtocol")
     case.shake()
     assert case.result is case.inside and case.inside.told == ["made"]
@@ -47,7 +47,7 @@ def test_the_protocol_comes_with_the_end_of_the_handshake(tmp_path: Path, versio
 @BOTH
 def test_each_direction_ends_by_itself(tmp_path: Path, version: str) -> None:
     """The target's close_notify is a half-close: what is said to it after that arrives."""
-    case = OriginCase(tmp_path, serves=only(version)).shake()
+    case = TargetCase(tmp_path, serves=only(version)).shake()
     case.server.send(b"bye")
     case.server.shutdown()
     case.pump()
@@ -63,7 +63,7 @@ def test_each_direction_ends_by_itself(tmp_path: Path, version: str) -> None:
 @BOTH
 def test_our_side_ends_and_theirs_goes_on(tmp_path: Path, version: str) -> None:
     """loseWriteConnection says close_notify and FIN, and what the target says still comes."""
-    case = OriginCase(tmp_path, serves=only(version)).shake()
+    case = TargetCase(tmp_path, serves=only(version)).shake()
     case.layer.write(b"last")
     case.layer.loseWriteConnection()
     assert case.beneath.finished == 1
@@ -77,7 +77,7 @@ def test_our_side_ends_and_theirs_goes_on(tmp_path: Path, version: str) -> None:
 
 def test_an_end_without_goodbye_is_told_as_such(tmp_path: Path) -> None:
     """It counts as an end, but the reason at last is not that all is well."""
-    case = OriginCase(tmp_path).shake()
+    case = TargetCase(tmp_path).shake()
     case.layer.readConnectionLost()
     assert case.inside.told == ["made", "read lost"]
     case.layer.connectionLost(Failure(ConnectionDone()))
@@ -86,7 +86,7 @@ def test_an_end_without_goodbye_is_told_as_such(tmp_path: Path) -> None:
 
 def test_who_does_not_know_half_closes_is_closed(tmp_path: Path) -> None:
     """As on a bare transport."""
-    case = OriginCase(tmp_path, Ignorant()).shake()
+    case = TargetCase(tmp_path, Ignorant()).shake()
     case.server.shutdown()
     case.pump()
     assert case.beneath.disconnecting
@@ -94,8 +94,8 @@ def test_who_does_not_know_half_closes_is_closed(tmp_path: Path) -> None:
 
 def test_a_record_that_is_none_ends_it(tmp_path: Path, logged: Any) -> None:
     """The protocol gets a reason, the log one line with the target's name."""
-    lines = logged("loopbackd.tls.originlayer")
-    case = OriginCase(tmp_path).shake()
+    lines = logged("loopbackd.tls.targetlayer")
+    case = TargetCase(tmp_path).shake()
     producer = Producer()
     case.layer.registerProducer(producer, True)
     case.layer.dataReceived(b"\x17\x03\x03\x00\x20" + bytes(32))
@@ -107,15 +107,15 @@ def test_a_record_that_is_none_ends_it(tmp_path: Path, logged: Any) -> None:
 
 def test_a_target_that_refuses_our_certificate_says_so_later(tmp_path: Path, logged: Any) -> None:
     """In TLS 1.3 the client is done first; the protocol is told why it lost the connection."""
-    logged("loopbackd.tls.originlayer")
+    logged("loopbackd.tls.targetlayer")
 
     class Noting(Inside):
         def connectionLost(self, reason: Any = None) -> None:
             self.told.append(reason.getErrorMessage())
 
-    case = OriginCase(tmp_path, Noting())
+    case = TargetCase(tmp_path, Noting())
     root = case.store.root().certificate
-    case = OriginCase(tmp_path, Noting(), serves=Policy(clientCAs=(root,))).shake()
+    case = TargetCase(tmp_path, Noting(), serves=Policy(clientCAs=(root,))).shake()
     case.layer.connectionLost(connectionLost())
     assert "certificate required" in case.inside.told[-1]
 
@@ -123,16 +123,16 @@ def test_a_target_that_refuses_our_certificate_says_so_later(tmp_path: Path, log
 @BOTH
 def test_the_certificate_it_is_asked_for_is_shown(tmp_path: Path, version: str) -> None:
     """And only to a target that is who it should be."""
-    from tls.origins import leaf, storeIn
+    from tls.targetcases import leaf, storeIn
 
     root = storeIn(tmp_path).root()
     ours = leaf(root, "me", purpose="client")
     serves = Policy(clientCAs=(root.certificate,), minVersion=version, maxVersion=version)
-    case = OriginCase(tmp_path, serves=serves, credential=ours).shake()
+    case = TargetCase(tmp_path, serves=serves, credential=ours).shake()
     assert case.inside.told == ["made"]
     shown: Any = case.server.get_peer_certificate(as_cryptography=True)
     assert shown == ours.certificate
-    case = OriginCase(tmp_path, name="other.test", serves=serves, credential=ours).shake()
+    case = TargetCase(tmp_path, name="other.test", serves=serves, credential=ours).shake()
     assert case.error and case.server.get_peer_certificate() is None
 
 
@@ -144,7 +144,7 @@ def test_a_pause_in_connectionMade_holds(tmp_path: Path) -> None:
             super().connectionMade()
             self.transport.pauseProducing()
 
-    case = OriginCase(tmp_path, Pausing(), serves=only("1.3"))
+    case = TargetCase(tmp_path, Pausing(), serves=only("1.3"))
     case.shake()
     case.server.send(b"first")
     case.pump()
@@ -158,7 +158,7 @@ def test_what_is_no_tls_is_told_with_its_first_words(tmp_path: Path) -> None:
     """Whatever the borders of the pieces."""
     for words in (b"220 mail.test ESMTP\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"\x16abc", b"\0"):
         for size in (1, 100):
-            case = OriginCase(tmp_path)
+            case = TargetCase(tmp_path)
             for at in range(0, len(words), size):
                 case.layer.dataReceived(words[at : at + size])
             assert type(case.error) is NotTLS
@@ -170,11 +170,11 @@ def test_what_is_no_tls_is_told_with_its_first_words(tmp_path: Path) -> None:
 
 def test_an_end_before_it_is_done(tmp_path: Path) -> None:
     """By FIN, or by a reset."""
-    case = OriginCase(tmp_path)
+    case = TargetCase(tmp_path)
     case.layer.readConnectionLost()
     assert type(case.error) is HandshakeRefused and "before" in str(case.error)
     case.layer.connectionLost(connectionLost())
-    case = OriginCase(tmp_path)
+    case = TargetCase(tmp_path)
     case.layer.connectionLost(Failure(ConnectionLost()))
     assert type(case.error) is HandshakeRefused and "lost" in str(case.error)
     assert case.inside.told == [] and not case.clock.getDelayedCalls()
@@ -182,7 +182,7 @@ def test_an_end_before_it_is_done(tmp_path: Path) -> None:
 
 def test_what_was_agreed_on_can_be_asked(tmp_path: Path) -> None:
     """As of a client's TLS."""
-    case = OriginCase(tmp_path, alpn=(b"h2", b"http/1.1")).shake()
+    case = TargetCase(tmp_path, alpn=(b"h2", b"http/1.1")).shake()
     facts = factsOf(case.layer)
     assert facts is not None and facts.certificate is not None
     assert (facts.alpn, facts.offered) == ("http/1.1", ("h2", "http/1.1"))
@@ -225,7 +225,7 @@ def test_two_layers_of_ours_over_any_borders(tmp_path: Path, data: Any) -> None:
 @given(st.data())
 def test_any_bytes_in_a_handshake(tmp_path: Path, data: Any) -> None:
     """What the target says is cut, changed, or followed by noise: an error, never a protocol."""
-    case = OriginCase(tmp_path)
+    case = TargetCase(tmp_path)
     case.server.bio_write(case.beneath.value())
     with pytest.raises(SSL.WantReadError):
         case.server.do_handshake()
@@ -251,7 +251,7 @@ def test_a_protocol_that_fails_at_its_start_is_an_error(tmp_path: Path) -> None:
         def connectionMade(self) -> None:
             raise ZeroDivisionError
 
-    case = OriginCase(tmp_path, Failing())
+    case = TargetCase(tmp_path, Failing())
     with pytest.raises(ZeroDivisionError):
         case.shake()
     case.layer.connectionLost(Failure(ZeroDivisionError()))

@@ -19,7 +19,6 @@ from service_identity.cryptography import (
 from loopbackd.explaining import shown
 from loopbackd.tls.certificates import addressIn
 from loopbackd.tls.handshake import explained, waiting
-from loopbackd.tls.origin import OriginPolicy, keyHash, pinText
 from loopbackd.tls.targeterrors import (
     CertificateExpired,
     CertificateNotYetValid,
@@ -32,6 +31,7 @@ from loopbackd.tls.targeterrors import (
     WrongKey,
     WrongName,
 )
+from loopbackd.tls.targetpolicy import TargetPolicy, keyHash, pinText
 
 # What X509_STORE_CTX_get_error(3) gives.
 _NOT_YET_VALID = 9
@@ -42,18 +42,18 @@ _UNKNOWN = frozenset([2, 18, 19, 20, 21, 27])
 _FIRST = (22, 21)
 
 
-class Outgoing:
+class TargetHandshake:
     """
     One handshake.
 
-    @param context: what L{loopbackd.tls.origin.originContext} made of the policy.
+    @param context: what L{loopbackd.tls.targetpolicy.targetContext} made of the policy.
     @param target: what to call it in errors.
     @ivar isDone: the target is who it should be and the keys are agreed on; more that it said is
         with OpenSSL.
     @raise TargetTLSError: such a name cannot be asked for.
     """
 
-    def __init__(self, context: SSL.Context, policy: OriginPolicy, target: str) -> None:
+    def __init__(self, context: SSL.Context, policy: TargetPolicy, target: str) -> None:
         self.policy = policy
         self.isDone = False
         self._target = target

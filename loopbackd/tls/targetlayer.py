@@ -11,9 +11,9 @@ from twisted.python.failure import Failure
 
 from loopbackd.tls.end import End
 from loopbackd.tls.hello import ClientHello
-from loopbackd.tls.outgoing import Outgoing
 from loopbackd.tls.records import Records
 from loopbackd.tls.targeterrors import HandshakeRefused, TargetTLSError
+from loopbackd.tls.targethandshake import TargetHandshake
 
 _log = Logger()
 
@@ -31,21 +31,23 @@ class IAttempt(Protocol):
         """There will be no protocol inside, or it was lost as soon as it was connected."""
 
 
-class OriginLayer(Records):
+class TargetLayer(Records):
     """
     Our end of a target's TLS.
 
-    @param outgoing: the handshake, not begun.
+    @param handshake: not begun yet.
     @param target: what to call it in the log.
     @ivar hello: what the target was asked for.
     """
 
-    def __init__(self, end: End, attempt: IAttempt, outgoing: Outgoing, target: str) -> None:
+    def __init__(
+        self, end: End, attempt: IAttempt, handshake: TargetHandshake, target: str
+    ) -> None:
         super().__init__(end, attempt.build)
         self._attempt = attempt
-        self._outgoing: Outgoing | None = outgoing
+        self._handshake: TargetHandshake | None = handshake
         self._target = target
-        policy = outgoing.policy
+        policy = handshake.policy
         self.hello = ClientHello(policy.serverName, policy.alpn)
 
     def connectionMade(self) -> None:
@@ -53,24 +55,24 @@ class OriginLayer(Records):
         self._shake(None)
 
     def _shake(self, data: bytes | None) -> None:
-        outgoing = self._outgoing
-        if outgoing is None:
+        handshake = self._handshake
+        if handshake is None:
             return
         try:
-            answer = outgoing.begin() if data is None else outgoing.feed(data)
+            answer = handshake.begin() if data is None else handshake.feed(data)
         except TargetTLSError as error:
             if error.lastWords:
                 self.transport.write(error.lastWords)
             self._shakeFailed(error)
             return
-        if outgoing.isDone:
-            self._outgoing = None
-            self._begin(outgoing.tls, answer)
+        if handshake.isDone:
+            self._handshake = None
+            self._begin(handshake.tls, answer)
         elif answer:
             self.transport.write(answer)
 
     def _shakeFailed(self, error: TargetTLSError) -> None:
-        self._outgoing = None
+        self._handshake = None
         self.transport.loseConnection()
         self._attempt.failed(Failure(error))
 
@@ -78,14 +80,14 @@ class OriginLayer(Records):
         self._attempt.succeeded()
 
     def _shakeEnded(self) -> None:
-        if self._outgoing is not None:
+        if self._handshake is not None:
             why = "it ended the connection before the TLS handshake was done"
             self._shakeFailed(HandshakeRefused(self._target, why))
 
     def connectionLost(self, reason: Any = connectionDone) -> None:
         """The stream beneath is gone."""
-        if self._outgoing is not None:
-            self._outgoing = None
+        if self._handshake is not None:
+            self._handshake = None
             words = reason.getErrorMessage().rstrip(".")
             why = f"the connection was lost in the TLS handshake: {words}"
             self._attempt.failed(Failure(HandshakeRefused(self._target, why)))

@@ -21,20 +21,20 @@ from zope.interface import implementer
 from loopbackd.net.transport import tellDirectly
 from loopbackd.settings import SettingsError
 from loopbackd.tls.end import End
-from loopbackd.tls.origin import OriginPolicy
-from loopbackd.tls.originlayer import OriginLayer
-from loopbackd.tls.outgoing import Outgoing
 from loopbackd.tls.targeterrors import HandshakeLate, TargetTLSError
+from loopbackd.tls.targethandshake import TargetHandshake
+from loopbackd.tls.targetlayer import TargetLayer
+from loopbackd.tls.targetpolicy import TargetPolicy
 
 
 @implementer(IStreamClientEndpoint)
-class OriginEndpoint:
+class TargetEndpoint:
     """
     TLS through another endpoint.
 
     @param plain: the other endpoint.
     @param end: has the deadline, from C{connect} to the end of the handshake; one for many.
-    @param context: gives what L{loopbackd.tls.origin.originContext} made of the policy.
+    @param context: gives what L{loopbackd.tls.targetpolicy.targetContext} made of the policy.
     @param target: what to call it in errors and in the log.
     """
 
@@ -43,7 +43,7 @@ class OriginEndpoint:
         plain: Any,
         end: End,
         context: Callable[[], SSL.Context],
-        policy: OriginPolicy,
+        policy: TargetPolicy,
         target: str,
     ) -> None:
         self._plain = plain
@@ -65,12 +65,12 @@ class OriginEndpoint:
         can be cancelled.
         """
         try:
-            outgoing = Outgoing(self._context(), self._policy, self._target)
+            handshake = TargetHandshake(self._context(), self._policy, self._target)
         except TargetTLSError as error:
             return fail(error)
         except SettingsError as error:
             return fail(TargetTLSError(self._target, str(error)))
-        attempt = _Attempt(protocolFactory, self._end, outgoing, self._target)
+        attempt = _Attempt(protocolFactory, self._end, handshake, self._target)
         attempt.start(self._plain)
         return attempt.result
 
@@ -84,15 +84,15 @@ class _Attempt(Factory):
 
     noisy = False
 
-    def __init__(self, factory: Any, end: End, outgoing: Outgoing, target: str) -> None:
+    def __init__(self, factory: Any, end: End, handshake: TargetHandshake, target: str) -> None:
         self.result: Deferred[IProtocol] = Deferred(self._cancelled)
         self._factory = factory
         self._end = end
-        self._outgoing = outgoing
+        self._handshake = handshake
         self._target = target
         self._isOver = self._isGivenUp = False
         self._connecting: Deferred[Any] | None = None
-        self._layer: OriginLayer | None = None
+        self._layer: TargetLayer | None = None
         self._inside: Any = None
 
     def start(self, plain: Any) -> None:
@@ -111,7 +111,7 @@ class _Attempt(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """The layer."""
-        self._layer = OriginLayer(self._end, self, self._outgoing, self._target)
+        self._layer = TargetLayer(self._end, self, self._handshake, self._target)
         return self._layer
 
     def _connected(self, layer: Any) -> None:
@@ -140,7 +140,7 @@ class _Attempt(Factory):
         elif self._connecting is not None:
             self._connecting.cancel()
 
-    # What the layer tells (see L{loopbackd.tls.originlayer.IAttempt}).
+    # What the layer tells (see L{loopbackd.tls.targetlayer.IAttempt}).
 
     def build(self, address: IAddress) -> IProtocol | None:
         """The protocol inside; where there is none it is over."""

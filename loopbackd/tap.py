@@ -154,7 +154,8 @@ class Daemon(MultiService):
                 raise
             self.control.become(ready)
         except SettingsError as error:
-            _log.error("Nothing was changed: {error}", error=error)
+            why = self._options.inOurWords(str(error))
+            _log.error("Nothing was changed: {error}", error=why)
         except Exception:
             _log.failure("Nothing was changed.")
         else:

@@ -88,7 +88,12 @@ def attributesFrom(words: Iterable[str], example: str = "latency=100") -> dict[s
 
 def shownAttributes(attributes: dict[str, Any]) -> str:
     """Attributes as they are written on the command line."""
-    return " ".join(f"{name}={_word(value)}" for name, value in sorted(attributes.items()))
+    return " ".join(attributeWords(attributes))
+
+
+def attributeWords(attributes: dict[str, Any]) -> list[str]:
+    """Each attribute as it is written on the command line."""
+    return [f"{name}={_word(value)}" for name, value in sorted(attributes.items())]
 
 
 def shownToxic(toxic: dict[str, Any]) -> str:

@@ -8,9 +8,9 @@ import click
 
 from loopbackd.commands.asking import (
     attributesFrom,
+    attributeWords,
     controlOption,
     serviceArgument,
-    shownAttributes,
     shownToxic,
     toxicArgument,
     typeArgument,
@@ -45,8 +45,8 @@ def listToxics(service: str, client: ControlClient, asJSON: bool) -> None:
                 one["stream"],
                 f"{one['toxicity']:g}",
                 one["seed"],
-                shownAttributes(one["attributes"]),
-                shownAttributes(one.get("match") or {}),
+                attributeWords(one["attributes"]),
+                attributeWords(one.get("match") or {}),
             )
             for one in found
         ],

@@ -72,6 +72,7 @@ READING_ORDER = [
     "loopbackd.faults.blackhole",
     "loopbackd.faults.kinds",
     "loopbackd.faults.describing",
+    "loopbackd.faults.stage",
     "loopbackd.faults.link",
     "loopbackd.faults.line",
     "loopbackd.faults.wire",

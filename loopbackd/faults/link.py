@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from loopbackd.faults.kind import Effect, Mark, Piece
+from loopbackd.faults.stage import MICROSECOND, Stage, checkWindow, weight
 
 _log = Logger()
-
-# What a piece costs besides its bytes, so that many small ones have a bound too.
-_OVERHEAD: Final = 256
 
 # How much may have come through and wait for an outlet that takes nothing now.
 _WINDOW: Final = 1 << 16
 
 # So many seconds a link may take at a time; then everybody else gets a turn before it goes on.
 _LONGEST: Final = 0.002
-
-# A timer that rings this much too early is right: floats do not add up.
-_MICROSECOND: Final = 1e-6
 
 
 class Outlet(Protocol):
@@ -54,115 +49,6 @@ class Outlet(Protocol):
         """Nothing is held any more."""
 
 
-class _Stage:
-    """
-    An effect, and what waits for it.
-
-    @ivar granted: how much of the first piece has been given its turn, and C{turn} when that is.
-    """
-
-    __slots__ = ("_begun", "_last", "effect", "granted", "held", "queue", "turn")
-
-    def __init__(self, effect: Effect) -> None:
-        self.effect = effect
-        self.clear()
-
-    def clear(self) -> None:
-        """Hold nothing."""
-        self.queue: deque[tuple[float, float, Piece]] = deque()
-        self.held = 0
-        self.granted = 0
-        self.turn = 0.0
-        self._begun = 0
-        self._last = -math.inf
-
-    def take(self, piece: Piece, arrived: float, now: float) -> None:
-        """Let the effect say when the piece goes on; never before one that came earlier."""
-        if isinstance(piece, Mark):
-            self._wait(self.effect.end(arrived, now), arrived, piece)
-            return
-        for when, part in self.effect.data(arrived, now, piece):
-            self._wait(when, arrived, part)
-
-    def _wait(self, when: float, arrived: float, piece: Piece) -> None:
-        if piece.__class__ is not bytes:
-            piece = _checked(piece)
-        if not piece:
-            # Nothing, of which no part could have its turn.
-            return
-        if when > self._last:
-            self._last = when
-        elif when != when:
-            raise ValueError("a toxic gave a time that is no number (NaN)")
-        self.queue.append((self._last, arrived, piece))
-        self.held += _weight(piece)
-
-    @property
-    def next(self) -> float:
-        """When the first goes on, as far as that is known."""
-        return self.turn if self.granted else self.queue[0][0]
-
-    def isDue(self, now: float) -> bool:
-        """Whether the first, or the next part of it, goes on now."""
-        when, arrived, piece = self.queue[0]
-        by = now + _MICROSECOND
-        if when > by or not self.effect.takesTurns or isinstance(piece, Mark):
-            return when <= by
-        if not self.granted:
-            rest = len(piece) - self._begun
-            granted, self.turn = self.effect.turn(arrived, now, rest)
-            if self.turn != self.turn:
-                raise ValueError("a toxic gave a turn at a time that is no number (NaN)")
-            self.granted = max(1, min(granted, rest))
-        return self.turn <= by
-
-    def pop(self) -> Piece:
-        """What goes on now."""
-        _, _, piece = self.queue[0]
-        if isinstance(piece, Mark) or not self.granted:
-            self.queue.popleft()
-            self.held -= _weight(piece)
-            return piece
-        begun, self._begun = self._begun, self._begun + self.granted
-        self.held -= self.granted
-        self.granted = 0
-        if self._begun == len(piece):
-            self.queue.popleft()
-            self.held -= _OVERHEAD
-            self._begun = 0
-            return piece[begun:] if begun else piece
-        return piece[begun : self._begun]
-
-    def empty(self) -> Iterator[tuple[float, float, Piece]]:
-        """Everything that waits, which does no more."""
-        queue, begun = self.queue, self._begun
-        self.clear()
-        for when, arrived, piece in queue:
-            yield when, arrived, piece[begun:] if begun and isinstance(piece, bytes) else piece
-            begun = 0
-
-    def again(self, now: float) -> None:
-        """Ask about everything that is not due once more."""
-        for when, arrived, piece in self.empty():
-            if when <= now:
-                self._wait(when, arrived, piece)
-            else:
-                self.take(piece, arrived, now)
-
-
-def _checked(piece: Any) -> Piece:
-    """
-    What is as good as bytes as bytes.
-
-    @raise TypeError: it is not.
-    """
-    return piece if isinstance(piece, Mark) else bytes(memoryview(piece))
-
-
-def _weight(piece: Piece) -> int:
-    return _OVERHEAD if isinstance(piece, Mark) else len(piece) + _OVERHEAD
-
-
 class Link:
     """
     One direction.
@@ -177,7 +63,7 @@ class Link:
     def __init__(self, clock: IReactorTime, outlet: Outlet) -> None:
         self._clock = clock
         self._outlet = outlet
-        self._stages: list[_Stage] = []
+        self._stages: list[Stage] = []
         self._ready: deque[Piece] = deque()
         self._readyHeld = 0
         self._paused = False
@@ -216,9 +102,10 @@ class Link:
 
     def put(self, effect: Effect, position: int) -> None:
         """Put an effect on; what is held already behind that position does not meet it."""
-        self._stages.insert(position, _Stage(effect))
+        self._stages.insert(position, Stage(effect))
         try:
             effect.begin(self._clock.seconds())
+            checkWindow(effect)
         except Exception:
             self._failed()
         self._run()
@@ -244,6 +131,7 @@ class Link:
         now = self._clock.seconds()
         try:
             effect.changed(kind, now)
+            checkWindow(effect)
             for stage in self._stages:
                 if stage.effect is effect:
                     stage.again(now)
@@ -284,7 +172,7 @@ class Link:
             self._stages[index].take(piece, now, now)
         else:
             self._ready.append(piece)
-            self._readyHeld += _weight(piece)
+            self._readyHeld += weight(piece)
 
     def _hasRoom(self, index: int) -> bool:
         if index < len(self._stages):
@@ -302,7 +190,7 @@ class Link:
             self._move()
             while self._ready and not self._paused:
                 piece = self._ready.popleft()
-                self._readyHeld -= _weight(piece)
+                self._readyHeld -= weight(piece)
                 if isinstance(piece, Mark):
                     self._outlet.ended(piece)
                 else:
@@ -366,7 +254,7 @@ class Link:
         for index, stage in enumerate(self._stages):
             if stage.effect.alarm is not None:
                 when, mark = stage.effect.alarm
-                if when <= now + _MICROSECOND:
+                if when <= now + MICROSECOND:
                     return when, mark
                 wanted = min(wanted, when)
             if stage.queue and self._hasRoom(index + 1):
@@ -397,7 +285,7 @@ class Link:
                 self._timer = None
         elif timer is None:
             self._timer = self._clock.callLater(max(0.0, when - now), self._rang)
-        elif abs(timer.getTime() - when) > _MICROSECOND:
+        elif abs(timer.getTime() - when) > MICROSECOND:
             timer.reset(max(0.0, when - now))
 
     def _rang(self) -> None:

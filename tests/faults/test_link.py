@@ -225,6 +225,26 @@ def test_no_times(kind: type[Effect], loggedFailures: Any) -> None:
     assert len(loggedFailures.flush(Exception)) == 1
 
 
+@pytest.mark.parametrize("window", [None, 0, -5, math.nan])
+def test_no_window(window: Any, loggedFailures: Any) -> None:
+    """A toxic that has room for nothing, from the beginning or after a change, is wrong as well."""
+
+    class Narrow(Effect):
+        def changed(self, kind: Any, now: float) -> None:
+            self.window = window
+
+    line, changed = Line(), Narrow()
+    line.link.put(changed, 0)
+    assert not line.outlet.cuts
+    line.link.change(changed, None)
+    assert line.outlet.cuts == [(0, Mark.RESET)]
+    other, narrow = Line(), Narrow()
+    narrow.window = window
+    other.link.put(narrow, 0)
+    assert other.outlet.cuts == [(0, Mark.RESET)]
+    assert len(loggedFailures.flush(Exception)) == 2
+
+
 def test_reentrant() -> None:
     """What is fed, paused and taken from within the outlet keeps its order."""
     clock = Clock()

@@ -31,16 +31,16 @@ class Bandwidth(Kind, frozen=True):
     rate: Annotated[int, _Rate] | Annotated[float, _Rate] = 0
     shared: bool = False
 
-    def share(self) -> Line:
+    def share(self) -> Bottleneck:
         """See L{Kind.share}."""
-        return Line()
+        return Bottleneck()
 
     def effect(self, context: Context) -> Effect:
         """See L{Kind.effect}."""
         return _Narrow(self, context.shared)
 
 
-class Line:
+class Bottleneck:
     """What bytes are sent over, one after the other."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Line:
 class _Narrow(Effect):
     takesTurns = True
 
-    def __init__(self, kind: Bandwidth, shared: Line) -> None:
+    def __init__(self, kind: Bandwidth, shared: Bottleneck) -> None:
         self._shared = shared
         self._kind = kind
 
@@ -74,12 +74,12 @@ class _Narrow(Effect):
     def changed(self, kind: Bandwidth, now: float) -> None:
         self._kind = kind
         rate = kind.rate * 1000
-        self._line = self._shared if kind.shared else Line()
-        self._line.have(rate, now)
+        self._bottleneck = self._shared if kind.shared else Bottleneck()
+        self._bottleneck.have(rate, now)
         self._most = max(_SMALLEST_TURN, int(rate * _TURN))
-        # Enough that the line does not wait for its source.
+        # Enough that it does not wait for its source.
         self.window = int(min(max(_WINDOW, rate * 0.05), _LARGEST_WINDOW))
 
     def turn(self, arrived: float, now: float, size: int) -> tuple[int, float]:
         size = min(size, self._most)
-        return size, self._line.send(size, arrived, now)
+        return size, self._bottleneck.send(size, arrived, now)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbackd.net.endpoint import Endpoint, EndpointError, isLoopback, parse, twinOf
+from loopbackd.net.endpoint import Endpoint, EndpointError, endpointFrom, isLoopback, parse, twinOf
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,22 @@ def test_the_twin_has_the_port_that_was_opened() -> None:
     assert twin is not None and (twin.host, twin.port) == ("::1", 4711)
     assert twinOf(parse("tcp:7:interface=127.0.0.2"), 7) is None
     assert twinOf(parse("unix:/x"), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("listen", "endpoint"),
+    [
+        ("0", "tcp:0:interface=127.0.0.1"),
+        ("26379", "tcp:26379:interface=127.0.0.1"),
+        (":26379", "tcp:26379:interface=127.0.0.1"),
+        ("localhost:1", "tcp:1:interface=127.0.0.1"),
+        ("127.0.0.2:1", "tcp:1:interface=127.0.0.2"),
+        ("[::1]:1", r"tcp6:1:interface=\:\:1"),
+        ("unix:/tmp/x", "unix:/tmp/x"),
+        ("tcp:1", "tcp:1"),
+        ("tcp:1:interface=127.0.0.1", "tcp:1:interface=127.0.0.1"),
+    ],
+)
+def test_short_endpoints(listen: str, endpoint: str) -> None:
+    """Where a service shall listen can be written short."""
+    assert endpointFrom(listen) == endpoint

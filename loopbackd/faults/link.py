@@ -76,7 +76,7 @@ class Link:
     @property
     def isBare(self) -> bool:
         """Whether there is no toxic on it."""
-        return not self._stages
+        return all(stage.isLeft for stage in self._stages)
 
     @property
     def isEmpty(self) -> bool:
@@ -102,7 +102,9 @@ class Link:
 
     def put(self, effect: Effect, position: int) -> None:
         """Put an effect on; what is held already behind that position does not meet it."""
-        self._stages.insert(position, Stage(effect))
+        present = [at for at, stage in enumerate(self._stages) if not stage.isLeft]
+        at = present[position] if position < len(present) else len(self._stages)
+        self._stages.insert(at, Stage(effect))
         try:
             effect.begin(self._clock.seconds())
             checkWindow(effect)
@@ -113,12 +115,17 @@ class Link:
     def take(self, effect: Effect) -> None:
         """Take an effect away; what waited for it goes on at once."""
         index = next(i for i, stage in enumerate(self._stages) if stage.effect is effect)
-        stage = self._stages.pop(index)
+        stage = self._stages[index]
         now = self._clock.seconds()
         try:
             mark = effect.removed(now)
-            for _, _, piece in stage.empty():
-                self._enter(index, piece, now)
+            if stage.queue and index + 1 < len(self._stages):
+                # The next one may take its time with each piece, and others have their turns.
+                stage.leave(now)
+            else:
+                del self._stages[index]
+                for _, _, piece in stage.empty():
+                    self._enter(index, piece, now)
         except Exception:
             self._failed()
             return
@@ -229,6 +236,8 @@ class Link:
                     moved = len(stages) > 1
                     if self._clock.seconds() > self._until:
                         return
+        if any(stage.isLeft for stage in stages):
+            self._stages = [stage for stage in stages if stage.queue or not stage.isLeft]
 
     def _settle(self) -> None:
         """Wait for what comes next, and tell the source whether there is room."""

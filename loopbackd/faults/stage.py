@@ -20,13 +20,15 @@ class Stage:
     """
     An effect, and what waits for it.
 
+    @ivar isLeft: whether the effect was taken away, and what waited for it is only on its way.
     @ivar granted: how much of the first piece has been given its turn, and C{turn} when that is.
     """
 
-    __slots__ = ("_begun", "_last", "effect", "granted", "held", "queue", "turn")
+    __slots__ = ("_begun", "_last", "effect", "granted", "held", "isLeft", "queue", "turn")
 
     def __init__(self, effect: Effect) -> None:
         self.effect = effect
+        self.isLeft = False
         self.clear()
 
     def clear(self) -> None:
@@ -102,6 +104,12 @@ class Stage:
         for when, arrived, piece in queue:
             yield when, arrived, piece[begun:] if begun and isinstance(piece, bytes) else piece
             begun = 0
+
+    def leave(self, now: float) -> None:
+        """The effect is taken away; what waits goes on as soon as there is room for it."""
+        self.effect, self.isLeft = Effect(), True
+        for _, arrived, piece in self.empty():
+            self._wait(now, arrived, piece)
 
     def again(self, now: float) -> None:
         """Ask about everything that is not due once more."""

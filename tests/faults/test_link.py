@@ -172,6 +172,34 @@ def test_others_get_a_turn() -> None:
     assert line.link.isEmpty and not line.clock.getDelayedCalls()
 
 
+def test_others_get_a_turn_when_one_is_taken_away() -> None:
+    """What was held goes through the next toxic after and after, where that takes its time."""
+    seen: list[int] = []
+
+    class Thinking(Effect):
+        def data(self, arrived: float, now: float, chunk: bytes) -> Any:
+            line.clock.rightNow += 0.0005
+            return [(now, chunk)]
+
+    holding, thinking = effectOf("latency", latency=60_000), Thinking()
+    line = Line(holding, thinking)
+    pieces = [b"%d," % number for number in range(100)]
+    line.at(0, *pieces)
+    line.clock.callLater(1, lambda: seen.append(len(line.came)))
+    line.clock.rightNow = 1.0
+    line.link.take(holding)
+    assert len(line.came) < 20
+    late = effectOf("latency", latency=10)
+    line.link.put(late, 1)
+    line.at(1.01, b"end", Mark.END)
+    line.until(5)
+    assert seen[0] < 20
+    assert line.data == b"".join(pieces) + b"end"
+    line.link.take(late)
+    line.link.take(thinking)
+    assert line.link.isBare and line.link.isEmpty and not line.clock.getDelayedCalls()
+
+
 @pytest.mark.parametrize("piece", ["text", 3, None])
 def test_no_bytes(piece: Any, loggedFailures: Any) -> None:
     """A toxic that gives something else than bytes is wrong, and its connection is reset."""

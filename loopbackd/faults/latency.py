@@ -76,6 +76,5 @@ class _Later(Effect):
         return ((arrived + delay, chunk),)
 
     def changed(self, kind: Latency, now: float) -> None:
-        self._kind = kind
         self._latency, self._jitter = kind.latency / 1e3, kind.jitter / 1e3
         self._drawn = _DRAWN[kind.distribution]

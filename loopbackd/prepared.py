@@ -170,14 +170,14 @@ class Prepared:
         asked = self.settings
         return (
             bool(asked.tls and asked.tls.client_ca not in ("", "own"))
-            or any(isFile(protocol) for protocol in _protocols(asked))
+            or any(isFile(protocol) for protocol in protocolsOf(asked))
             or bool(asked.http and asked.http.hasFiles)
             or bool(getattr(getattr(self._inside, "tlsWay", None), "hasFiles", False))
         )
 
 
-def _protocols(settings: ServiceSettings) -> Iterator[str]:
-    """All that are named in a service's settings."""
+def protocolsOf(settings: ServiceSettings) -> Iterator[str]:
+    """All protocols that are named in a service's settings."""
     yield settings.protocol
     for route in msgspec.structs.astuple(settings.routes) if settings.routes else ():
         yield route.protocol if isinstance(route, Route) else route

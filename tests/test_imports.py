@@ -275,6 +275,7 @@ READING_ORDER = [
     "loopbackd.control.defaults",
     "loopbackd.control.shapes",
     "loopbackd.control.toxics",
+    "loopbackd.control.servicesettings",
     "loopbackd.control.proxies",
     "loopbackd.control.toxiproxy",
     "loopbackd.control.services",

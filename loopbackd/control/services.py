@@ -12,10 +12,9 @@ from twisted.internet.interfaces import IAddress
 from loopbackd.connection import Connection
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
-from loopbackd.control.defaults import defaultsOf
-from loopbackd.control.files import namedBy, refuseFiles
 from loopbackd.control.proxies import Proxies
-from loopbackd.control.toxics import MOST_TOXICS, asToxic
+from loopbackd.control.servicesettings import asked, settingsFrom
+from loopbackd.control.toxics import asToxic
 from loopbackd.control.toxiproxy import reply
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.faults.profiles import inUse
@@ -27,7 +26,7 @@ from loopbackd.listener import CannotListen
 from loopbackd.live import LiveService
 from loopbackd.net.endpoint import shown
 from loopbackd.service import Loopback, ServiceExists
-from loopbackd.settings import ServiceSettings, SettingsError, convert
+from loopbackd.settings import SettingsError
 
 T = TypeVar("T")
 
@@ -114,22 +113,20 @@ def _open(loopback: Loopback, service: str) -> Iterator[Connection]:
             yield connection
 
 
-def asked(settings: msgspec.Struct) -> dict[str, Any]:
-    """What was asked, where it is not the default, in plain values."""
-    found = {}
-    for name, encoded, default in defaultsOf(type(settings)):
-        value = getattr(settings, name)
-        if value is not msgspec.UNSET and value != default:
-            found[encoded] = _plain(value)
-    return found
+def _done(loopback: Loopback, what: Callable[[], LiveService], status: int = 200) -> Response:
+    """
+    The answer to what changes a service.
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        return asked(value)
-    if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
-    return msgspec.to_builtins(value)
+    @raise HTTPError: 400 or 409; it cannot be done.
+    """
+    try:
+        return reply(asService(loopback, what(), loopback.addresses), status)
+    except ServiceExists as error:
+        raise HTTPError(409, str(error)) from None
+    except CannotListen as error:
+        raise HTTPError(409, str(error)) from None
+    except SettingsError as error:
+        raise HTTPError(400, str(error)) from None
 
 
 def serviceRoutes(
@@ -138,47 +135,6 @@ def serviceRoutes(
     """The routes for the services of a daemon."""
     routes = Routes("services")
     add = routes.add
-
-    def done(what: Callable[[], LiveService], status: int = 200) -> Response:
-        try:
-            return reply(asService(loopback, what(), loopback.addresses), status)
-        except ServiceExists as error:
-            raise HTTPError(409, str(error)) from None
-        except CannotListen as error:
-            raise HTTPError(409, str(error)) from None
-        except SettingsError as error:
-            raise HTTPError(400, str(error)) from None
-
-    def read(
-        request: Request, given: dict[str, Any], name: str, before: ServiceSettings | None = None
-    ) -> ServiceSettings:
-        """The settings of a service, as if they stood in a configuration."""
-        # Names that are not for a file are checked elsewhere.
-        plain = {**given, "name": "it"}
-        try:
-            (found,) = convert({"service": [plain]}, "the body").service
-        except SettingsError as error:
-            why = str(error).replace("service 'it': ", "").replace("service it: ", "")
-            raise HTTPError(400, why) from None
-        if found.allow_remote and not settings().allow_remote:
-            raise HTTPError(
-                400,
-                "allow_remote = true: the operator has not allowed that; let allow_remote = true"
-                " stand in [control]",
-            )
-        for protocol in _protocols(found):
-            if ":" in protocol:
-                raise HTTPError(
-                    400,
-                    f"protocol = {protocol[:100]!r}: code is not loaded at the word of a client;"
-                    " write it into the configuration, or name one that is installed",
-                )
-        for toxic in found.toxic:
-            checkName(toxic.name)
-        if len(found.toxic) > MOST_TOXICS:
-            raise HTTPError(400, f"toxic: {MOST_TOXICS} are the most")
-        refuseFiles(request, namedBy(found), namedBy(before) if before else ())
-        return msgspec.structs.replace(found, name=name)
 
     @add("/services", group=GROUP, returns=shapes.Services)
     def listed(request: Request) -> Response:
@@ -209,9 +165,9 @@ def serviceRoutes(
         if not isinstance(name, str) or not name:
             raise HTTPError(400, "the body: name is missing; give the service one")
         checkName(name)
-        wanted = read(request, given, name)
+        wanted = settingsFrom(request, given, name, settings().allow_remote)
         proxies.refuseTooMany()
-        return done(lambda: loopback.add(wanted), 201)
+        return _done(loopback, lambda: loopback.add(wanted), 201)
 
     @add("/services/{service}", group=GROUP, returns=shapes.Service, answers=NOT_FOUND)
     def one(request: Request, service: str) -> Response:
@@ -240,8 +196,8 @@ def serviceRoutes(
             raise HTTPError(400, "name: a service keeps its name; add another one")
         merged = {**asked(before), **given}
         merged = {k: v for k, v in merged.items() if v is not None}
-        wanted = read(request, merged, service, before)
-        answer = done(lambda: loopback.replace(service, wanted))
+        wanted = settingsFrom(request, merged, service, settings().allow_remote, before)
+        answer = _done(loopback, lambda: loopback.replace(service, wanted))
         await request.on.sleep(0)
         return answer
 
@@ -259,6 +215,13 @@ def serviceRoutes(
         await request.on.sleep(0)
         return Response(204)
 
+    return routes
+
+
+def switchRoutes(loopback: Loopback) -> Routes:
+    """The routes that switch the services of a daemon on and off."""
+    routes = Routes("switches")
+
     def switching(path: str, wanted: bool | None, said: str) -> None:
         async def switch(request: Request, service: str, *, reset: bool = False) -> Response:
             settings = findService(loopback, service).prepared.settings
@@ -266,12 +229,12 @@ def serviceRoutes(
             if reset and not enabled:
                 _reset(loopback, service)
             how = loopback.enable if enabled else loopback.disable
-            answer = done(lambda: how(service))
+            answer = _done(loopback, lambda: how(service))
             await request.on.sleep(0)
             return answer
 
         switch.__doc__ = said
-        add(
+        routes.add(
             f"/services/{{service}}/{path}",
             methods=["POST"],
             group=GROUP,
@@ -283,14 +246,6 @@ def serviceRoutes(
     switching("disable", False, "Have a service not listen; its connections are closed, or reset.")
     switching("toggle", None, "Enable a service that is disabled, and the reverse.")
     return routes
-
-
-def _protocols(settings: ServiceSettings) -> list[str]:
-    """All protocols that a service names."""
-    found = [settings.protocol]
-    for route in msgspec.structs.astuple(settings.routes) if settings.routes else ():
-        found.append(route if isinstance(route, str) else route.protocol)
-    return [one for one in found if one not in ("terminate", "unwrap")]
 
 
 def _reset(loopback: Loopback, service: str) -> None:

@@ -14,7 +14,7 @@ from loopbackd.control.catalogue import catalogueRoutes
 from loopbackd.control.notes import warnings
 from loopbackd.control.proxies import Proxies
 from loopbackd.control.serviceconnections import connectionRoutes
-from loopbackd.control.services import serviceRoutes
+from loopbackd.control.services import serviceRoutes, switchRoutes
 from loopbackd.control.servicetoxics import toxicRoutes
 from loopbackd.control.stubbing import requestRoutes, stubRoutes
 from loopbackd.control.toxiproxy import toxiproxyRoutes
@@ -53,6 +53,7 @@ class ControlSite:
         for table in (
             toxiproxyRoutes(loopback, proxies),
             serviceRoutes(loopback, proxies, self._asked),
+            switchRoutes(loopback),
             toxicRoutes(loopback),
             connectionRoutes(loopback),
             stubRoutes(loopback),

@@ -10,7 +10,8 @@ import msgspec
 from loopbackd.control import shapes
 from loopbackd.control.bodies import checkName
 from loopbackd.control.files import namedByStub, refuseFiles
-from loopbackd.control.services import JSON, NOT_FOUND, asked, findService, readAs
+from loopbackd.control.services import JSON, NOT_FOUND, findService, readAs
+from loopbackd.control.servicesettings import asked
 from loopbackd.control.toxiproxy import reply
 from loopbackd.http.endpoints import Takes
 from loopbackd.http.errors import HTTPError

@@ -10,7 +10,7 @@ import pytest
 import pytest_twisted
 from controlled import API, HERE, inThread, isFree, running, said
 
-from loopbackd.control.services import asked
+from loopbackd.control.servicesettings import asked
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.settings import ServiceSettings, convert
 

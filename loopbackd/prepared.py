@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from loopbackd import logs
 from loopbackd.faults.profiles import expand
 from loopbackd.faults.toxics import check as checkToxics
-from loopbackd.net.endpoint import EndpointError, checkKind, parse
+from loopbackd.net.endpoint import Endpoint, EndpointError, checkKind, parse
 from loopbackd.protocols.registry import SPEAK_ONLY, ProtocolError, isFile, makeFactory
 from loopbackd.relaysettings import RelaySettings
 from loopbackd.settings import Route, Routes, ServiceSettings, Settings, SettingsError, read
@@ -50,6 +50,13 @@ def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
     @return: the prepared services by name.
     @raise SettingsError: a protocol, option, user or endpoint is not to be had; names the service.
     """
+    prepared = _prepare(settings, directory)
+    for one in prepared.values():
+        _refuseLoop(one)
+    return prepared
+
+
+def _prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
     if settings.log is not None:
         try:
             logs.check(settings.log.level, settings.log.levels, settings.log.format)
@@ -73,6 +80,26 @@ def prepare(settings: Settings, directory: Path) -> dict[str, Prepared]:
     return prepared
 
 
+def _refuseLoop(one: Prepared) -> None:
+    """A relay whose target is itself would connect to itself until there is no room left."""
+    target = one.settings.target
+    if target and one.endpoint.port and _leadsTo(target, one.endpoint):
+        raise SettingsError(
+            f"service {one.settings.name!r}: the target {target!r} is where it listens itself; name"
+            " the real server"
+        )
+
+
+def _leadsTo(target: str, endpoint: Endpoint) -> bool:
+    from loopbackd.protocols.relay.target import parseTarget
+
+    try:
+        addresses = parseTarget(target).addresses
+    except ValueError:
+        return False
+    return any(address[:2] == (endpoint.host, endpoint.port) for _, address in addresses)
+
+
 def prepareOne(service: ServiceSettings, settings: Settings, directory: Path) -> Prepared:
     """
     The same for a service that comes to those of a running daemon.
@@ -80,7 +107,7 @@ def prepareOne(service: ServiceSettings, settings: Settings, directory: Path) ->
     @param settings: the daemon's.
     @raise SettingsError: as L{prepare}.
     """
-    return prepare(msgspec.structs.replace(settings, service=(service,)), directory)[service.name]
+    return _prepare(msgspec.structs.replace(settings, service=(service,)), directory)[service.name]
 
 
 class Prepared:

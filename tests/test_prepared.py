@@ -7,6 +7,7 @@ import pwd
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -288,3 +289,15 @@ def test_two_services_can_each_have_a_port_of_their_own() -> None:
         ServiceSettings(name=name, endpoint="tcp:interface=127.0.0.1:port=0") for name in "ab"
     ]
     assert len(prepare(Settings(service=tuple(services)), Path())) == 2
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1:7007", "tcp:127.0.0.1:7007", "localhost:7007"])
+def test_a_relay_to_itself_is_refused(target: str) -> None:
+    """It would connect to itself until there is no room left."""
+    relay = ServiceSettings(
+        name="it", protocol="relay", target=target, endpoint="tcp:7007:interface=127.0.0.1"
+    )
+    with pytest.raises(SettingsError, match=r"'it': the target .* is where it listens itself"):
+        prepare(Settings(service=(relay,)), Path())
+    elsewhere = msgspec.structs.replace(relay, endpoint="tcp:7008:interface=127.0.0.1")
+    assert list(prepare(Settings(service=(elsewhere,)), Path())) == ["it"]

@@ -8,6 +8,7 @@ from secrets import token_hex
 from typing import Any
 
 import msgspec
+from twisted.logger import Logger
 
 from loopbackd.control import shapes
 from loopbackd.control.catalogue import catalogueRoutes
@@ -25,9 +26,11 @@ from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Answer, Request, Response
 from loopbackd.http.openapi import describe
 from loopbackd.http.routes import Found, Routes
+from loopbackd.loglines import escape
 from loopbackd.service import Loopback
 from loopbackd.settings import SettingsError
 
+_log = Logger()
 _JSON = "application/json"
 _VERSION = version("loopbackd")
 _ALWAYS = (
@@ -88,7 +91,17 @@ class ControlSite:
         return self.routes.find(request)
 
     def failed(self, request: Request, error: HTTPError) -> Answer:
-        """In JSON, as Toxiproxy's clients know it."""
+        """In JSON, as Toxiproxy's clients know it; many of these do not show what it says."""
+        more = request.on.lines.more("control")
+        if more is not None:
+            _log.info(
+                "control: {method} {path} is answered {status}: {error}{more}",
+                method=request.method,
+                path=escape(request.rawPath[:200].decode("latin-1")),
+                status=error.status,
+                error=escape(error.detail[:500]),
+                more=more,
+            )
         said = shapes.Refused(error=error.detail, status=error.status)
         body = msgspec.json.encode(said) + b"\n"
         return Response(error.status, body, _JSON, [*error.fields])

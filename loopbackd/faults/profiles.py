@@ -132,7 +132,10 @@ def find(name: str) -> Profile:
     @raise NoSuchProfile: there is none.
     """
     if name not in PROFILES:
-        near = [f"did you mean {one!r}? " for one in difflib.get_close_matches(name, PROFILES, 1)]
+        near = [
+            f"did you mean {one!r}? "
+            for one in difflib.get_close_matches(name.lower(), PROFILES, 1)
+        ]
         raise NoSuchProfile(
             f"there is no profile {name!r}; {''.join(near)}there are {', '.join(PROFILES)}"
         )

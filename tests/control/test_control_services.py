@@ -137,6 +137,18 @@ async def test_errors(method: str, path: str, body: Any, status: int, error: str
 
 
 @pytest_twisted.ensureDeferred
+async def test_refused_requests_are_in_the_log(logged: Any) -> None:
+    """Once a second, for clients that do not show why; nothing in them moves a cursor."""
+    lines = logged("loopbackd.control")
+    async with running() as api:
+        await api.ask("GET", "/services/a%1b", None)
+        await api.ask("GET", "/services/b", None)
+    assert [line for line in lines if "answered 404" in line] == [
+        "control: GET /services/a%1b is answered 404: there is no service 'a\\x1b'"
+    ]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_busy_address_says_who_has_it() -> None:
     """With the remedy."""
     async with running() as api:

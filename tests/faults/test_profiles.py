@@ -50,6 +50,8 @@ def test_on_a_link() -> None:
 
 def test_unknown() -> None:
     """There is no such network, but perhaps another one."""
+    with pytest.raises(NoSuchProfile, match=r"'3G'; did you mean '3g'\?"):
+        find("3G")
     with pytest.raises(NoSuchProfile, match=r"'3gg'; did you mean '3g'\? there are gprs, "):
         expand("3gg")
 

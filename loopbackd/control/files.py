@@ -54,13 +54,13 @@ def namedBy(settings: ServiceSettings) -> Iterator[Named]:
     yield from namedByTarget(settings.target)
     if settings.tls is not None and settings.tls.client_ca not in ("", "own"):
         yield "client_ca", settings.tls.client_ca
-    origin = None if settings.relay is None else settings.relay.tls
-    if origin is not None:
-        if origin.trust not in ("system", "own"):
-            yield "trust", origin.trust
+    asked = None if settings.relay is None else settings.relay.tls
+    if asked is not None:
+        if asked.trust not in ("system", "own"):
+            yield "trust", asked.trust
         for key in ("certificate", "private_key"):
-            if getattr(origin, key):
-                yield key, getattr(origin, key)
+            if getattr(asked, key):
+                yield key, getattr(asked, key)
     for stub in () if settings.http is None else settings.http.stub:
         yield from namedByStub(stub)
 

@@ -115,6 +115,14 @@ def toxicRoutes(loopback: Loopback) -> Routes:
         toxics.remove(toxic)
         return Response(204)
 
+    return routes
+
+
+def profileRoutes(loopback: Loopback) -> Routes:
+    """The routes for the profiles of services."""
+    routes = Routes("profiles")
+    add = routes.add
+
     @add(
         "/services/{service}/profile",
         group=_TOXICS,

@@ -16,9 +16,9 @@ from loopbackd.control.notes import warnings
 from loopbackd.control.proxies import Proxies
 from loopbackd.control.serviceconnections import connectionRoutes
 from loopbackd.control.services import serviceRoutes, switchRoutes
-from loopbackd.control.servicetoxics import toxicRoutes
+from loopbackd.control.servicetoxics import profileRoutes, toxicRoutes
 from loopbackd.control.stubbing import requestRoutes, stubRoutes
-from loopbackd.control.toxiproxy import toxiproxyRoutes
+from loopbackd.control.toxiproxy import proxyRoutes, proxyToxicRoutes, togetherRoutes
 from loopbackd.control.visitors import admit
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.http.documents import Document
@@ -54,10 +54,13 @@ class ControlSite:
         self.routes = Routes("the control API", errorType=_JSON)
         proxies = Proxies(loopback, self._asked)
         for table in (
-            toxiproxyRoutes(loopback, proxies),
+            proxyRoutes(proxies),
+            proxyToxicRoutes(proxies),
+            togetherRoutes(loopback, proxies),
             serviceRoutes(loopback, proxies, self._asked),
             switchRoutes(loopback),
             toxicRoutes(loopback),
+            profileRoutes(loopback),
             connectionRoutes(loopback),
             stubRoutes(loopback),
             requestRoutes(loopback),

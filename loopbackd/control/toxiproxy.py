@@ -33,11 +33,12 @@ _A_TURN: Final = 0.01
 _LONGEST: Final = 8.0
 """Seconds after which the rest of many is not begun any more."""
 
-
 _CANNOT: Final = {
     500: "The address cannot be listened on.",
     503: "There are as many services as may be.",
 }
+_NOT_FOUND: Final = {404: "There is no such proxy, or no such toxic."}
+_CHANGING: Final = ["POST", "PATCH"]
 
 
 def reply(value: Any, status: int = 200) -> Response:
@@ -45,12 +46,10 @@ def reply(value: Any, status: int = 200) -> Response:
     return Response(status, msgspec.json.encode(value), _JSON)
 
 
-def toxiproxyRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
-    """The routes for the relays of a daemon."""
-    routes = Routes("Toxiproxy's routes")
+def proxyRoutes(proxies: Proxies) -> Routes:
+    """The routes for one relay, and for the list of them."""
+    routes = Routes("proxies")
     add = routes.add
-    notFound = {404: "There is no such proxy, or no such toxic."}
-    change_ = ["POST", "PATCH"]
 
     @add("/version", group=_GROUP, returns=shapes.Version)
     def version(request: Request) -> Response:
@@ -83,20 +82,20 @@ def toxiproxyRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
         live = proxies.create(Asked(request, firstValue(request.body)))
         return reply(asProxy(live), 201)
 
-    @add("/proxies/{proxy}", group=_GROUP, returns=shapes.Proxy, answers=notFound)
+    @add("/proxies/{proxy}", group=_GROUP, returns=shapes.Proxy, answers=_NOT_FOUND)
     def shown(request: Request, proxy: str) -> Response:
         """One proxy."""
         return reply(asProxy(proxies.find(proxy)))
 
     @add(
         "/proxies/{proxy}",
-        methods=change_,
+        methods=_CHANGING,
         takes=Takes.WHOLE,
         group=_GROUP,
         consumes=[_JSON],
         accepts=shapes.ProxyChange,
         returns=shapes.Proxy,
-        answers={**notFound, **_CANNOT},
+        answers={**_NOT_FOUND, **_CANNOT},
     )
     async def changed(request: Request, proxy: str) -> Response:
         """
@@ -111,18 +110,26 @@ def toxiproxyRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
         await request.on.sleep(0)  # until what was listened on is closed
         return answer
 
-    @add("/proxies/{proxy}", methods=["DELETE"], group=_GROUP, usual=204, answers=notFound)
+    @add("/proxies/{proxy}", methods=["DELETE"], group=_GROUP, usual=204, answers=_NOT_FOUND)
     async def removed(request: Request, proxy: str) -> Response:
         """Be without a proxy; its connections are closed."""
         proxies.remove(proxies.find(proxy))
         await request.on.sleep(0)
         return Response(204)
 
+    return routes
+
+
+def proxyToxicRoutes(proxies: Proxies) -> Routes:
+    """The routes for the toxics of a relay."""
+    routes = Routes("toxics of proxies")
+    add = routes.add
+
     @add(
         "/proxies/{proxy}/toxics",
         group=_GROUP,
         returns=list[shapes.ProxyToxic],
-        answers=notFound,
+        answers=_NOT_FOUND,
     )
     def toxics(request: Request, proxy: str) -> Response:
         """The toxics of a proxy: the upstream ones as they were added, then the others."""
@@ -136,7 +143,7 @@ def toxiproxyRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
         consumes=[_JSON],
         accepts=shapes.ProxyToxicAsked,
         returns=shapes.ProxyToxic,
-        answers={**notFound, 409: "There is a toxic of that name."},
+        answers={**_NOT_FOUND, 409: "There is a toxic of that name."},
     )
     def put_(request: Request, proxy: str) -> Response:
         """Put a toxic on a proxy, on its live connections too."""
@@ -148,7 +155,7 @@ def toxiproxyRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
         "/proxies/{proxy}/toxics/{toxic}",
         group=_GROUP,
         returns=shapes.ProxyToxic,
-        answers=notFound,
+        answers=_NOT_FOUND,
     )
     def toxicShown(request: Request, proxy: str, toxic: str) -> Response:
         """One toxic."""
@@ -156,13 +163,13 @@ def toxiproxyRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
 
     @add(
         "/proxies/{proxy}/toxics/{toxic}",
-        methods=change_,
+        methods=_CHANGING,
         takes=Takes.WHOLE,
         group=_GROUP,
         consumes=[_JSON],
         accepts=shapes.ToxicChange,
         returns=shapes.ProxyToxic,
-        answers=notFound,
+        answers=_NOT_FOUND,
     )
     def toxicChanged(request: Request, proxy: str, toxic: str) -> Response:
         """Change how much of a toxic there is; attributes that are left out stay."""
@@ -176,7 +183,7 @@ def toxiproxyRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
         methods=["DELETE"],
         group=_GROUP,
         usual=204,
-        answers=notFound,
+        answers=_NOT_FOUND,
     )
     def toxicRemoved(request: Request, proxy: str, toxic: str) -> Response:
         """Take a toxic away; what it holds goes on at once."""
@@ -184,6 +191,14 @@ def toxiproxyRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
         find(on, toxic)
         on.remove(toxic)
         return Response(204)
+
+    return routes
+
+
+def togetherRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
+    """The routes for all relays at once."""
+    routes = Routes("all proxies")
+    add = routes.add
 
     @add(
         "/reset",

@@ -123,6 +123,18 @@ async def running(
             await api.close()
 
 
+def echoOf(api: API) -> str:
+    """The address of the echo service, which proxies lead to."""
+    address: Any = api.loopback.addresses["echo"][0]
+    return f"127.0.0.1:{address.port}"
+
+
+async def proxy(api: API, name: str = "p", **others: Any) -> Any:
+    """A proxy that leads to the echo service."""
+    asked = {"name": name, "listen": "localhost:0", "upstream": echoOf(api), **others}
+    return await api.post("/proxies", asked, 201)
+
+
 def inThread(call: Callable[..., Any], *args: Any) -> Awaitable[Any]:
     """Something that blocks, while the reactor turns."""
     return deferToThread(call, *args)

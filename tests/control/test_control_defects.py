@@ -7,20 +7,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from controlled import API, inThread, isFree, reactor, running, said
+from controlled import inThread, isFree, proxy, reactor, running, said
 from twisted.internet.task import deferLater
-
-
-def echoOf(api: API) -> str:
-    """The address of the echo service."""
-    address: Any = api.loopback.addresses["echo"][0]
-    return f"127.0.0.1:{address.port}"
-
-
-async def proxy(api: API, name: str = "p", **others: Any) -> Any:
-    """A proxy that leads to the echo service."""
-    asked = {"name": name, "listen": "localhost:0", "upstream": echoOf(api), **others}
-    return await api.post("/proxies", asked, 201)
 
 
 @pytest.mark.parametrize(

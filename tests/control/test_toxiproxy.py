@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from controlled import API, HERE, inThread, isFree, reactor, running, said
+from controlled import HERE, echoOf, inThread, isFree, proxy, reactor, running, said
 from twisted.internet.task import deferLater
 
 from loopbackd.controlsettings import ControlSettings
@@ -22,18 +22,6 @@ TOXIC = {
     "stream": "downstream",
     "toxicity": 1,
 }
-
-
-def echoOf(api: API) -> str:
-    """The address of the echo service, which proxies lead to."""
-    address: Any = api.loopback.addresses["echo"][0]
-    return f"127.0.0.1:{address.port}"
-
-
-async def proxy(api: API, name: str = "p", **others: Any) -> Any:
-    """A proxy that leads to the echo service."""
-    asked = {"name": name, "listen": "localhost:0", "upstream": echoOf(api), **others}
-    return await api.post("/proxies", asked, 201)
 
 
 @pytest_twisted.ensureDeferred

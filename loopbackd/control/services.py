@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
@@ -15,7 +16,7 @@ from loopbackd.control.bodies import checkName
 from loopbackd.control.proxies import Proxies
 from loopbackd.control.servicesettings import asked, settingsFrom
 from loopbackd.control.toxics import asToxic
-from loopbackd.control.toxiproxy import reply
+from loopbackd.control.toxiproxy import reply, turn
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.faults.profiles import inUse
 from loopbackd.http.endpoints import Takes
@@ -137,10 +138,16 @@ def serviceRoutes(
     add = routes.add
 
     @add("/services", group=GROUP, returns=shapes.Services)
-    def listed(request: Request) -> Response:
+    async def listed(request: Request) -> Response:
         """All services, those of the configuration first."""
         addresses = loopback.addresses
-        found = [asService(loopback, live, addresses) for live in loopback.services()]
+        found = []
+        began = request.on.seconds()
+        for name in [live.name for live in loopback.services()]:
+            # Somebody else may have had it removed meanwhile.
+            with suppress(KeyError):
+                found.append(asService(loopback, loopback.live(name), addresses))
+            began = await turn(request, began)
         return reply(shapes.Services(services=found))
 
     @add(

@@ -7,6 +7,7 @@ are relays. What can be had of a C{/populate} or a C{/reset} is had, and the res
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -46,6 +47,19 @@ def reply(value: Any, status: int = 200) -> Response:
     return Response(status, msgspec.json.encode(value), _JSON)
 
 
+async def turn(request: Request, began: float) -> float:
+    """
+    Let others have their turn, where many things have taken long enough.
+
+    @param began: when this turn has begun, in seconds.
+    @return: when the next has.
+    """
+    if request.on.seconds() - began <= _A_TURN:
+        return began
+    await request.on.sleep(0)
+    return request.on.seconds()
+
+
 def proxyRoutes(proxies: Proxies) -> Routes:
     """The routes for one relay, and for the list of them."""
     routes = Routes("proxies")
@@ -58,9 +72,16 @@ def proxyRoutes(proxies: Proxies) -> Routes:
         return Response(200, body, "application/json;charset=utf-8")
 
     @add("/proxies", group=_GROUP, returns=dict[str, shapes.Proxy])
-    def listed(request: Request) -> Response:
+    async def listed(request: Request) -> Response:
         """All proxies by name: the services that are relays."""
-        return reply({live.name: asProxy(live) for live in proxies})
+        found = {}
+        began = request.on.seconds()
+        for name in [live.name for live in proxies]:
+            # Somebody else may have had it removed meanwhile.
+            with suppress(HTTPError):
+                found[name] = asProxy(proxies.find(name))
+            began = await turn(request, began)
+        return reply(found)
 
     @add(
         "/proxies",
@@ -213,10 +234,9 @@ def togetherRoutes(loopback: Loopback, proxies: Proxies) -> Routes:
         began = request.on.seconds()
         for live in loopback.services():
             live.toxics.clear()
+            began = await turn(request, began)
         for name in [live.name for live in proxies]:
-            if request.on.seconds() - began > _A_TURN:
-                await request.on.sleep(0)
-                began = request.on.seconds()
+            began = await turn(request, began)
             try:
                 proxies.enable(proxies.find(name))
             except HTTPError as error:

@@ -328,3 +328,28 @@ async def test_standard_input_is_no_place_for_services() -> None:
         assert told.status == 400
         assert "stdio" in told.error
         assert [one["name"] for one in (await api.get("/services"))["services"]] == ["echo"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_long_lists_and_resets_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others do to services in between is no mistake of ours."""
+    monkeypatch.setattr("loopbackd.control.toxiproxy._A_TURN", -1.0)
+    async with running() as api:
+        for number in range(20):
+            asked = {"name": f"p{number}", "upstream": "127.0.0.1:1", "enabled": False}
+            await api.post("/proxies", asked, 201)
+        asking = [
+            api.ask(*words)
+            for words in (
+                ("GET", "/services"),
+                ("GET", "/proxies"),
+                ("POST", "/reset"),
+                ("DELETE", "/proxies/p19"),
+                ("DELETE", "/proxies/p18"),
+                ("PATCH", "/services/p17", {"idle_timeout": 5}),
+            )
+        ]
+        assert [(await one).status for one in asking] == [200, 200, 204, 204, 204, 200]
+        found = (await api.get("/services"))["services"]
+        assert len(found) == len(await api.get("/proxies")) + 1 == 19
+        assert all(one["enabled"] for one in found)

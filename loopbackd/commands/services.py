@@ -71,13 +71,14 @@ def showService(service: str, client: ControlClient, asJSON: bool) -> None:
     for toxic in found["toxics"]:
         say(f"toxic {toxic['name']}: {shownToxic(toxic)}")
     showTable(
-        ("id", "from", "uid", "pid", "state", "in", "out", "toxics"),
+        ("id", "from", "uid", "pid", "command", "state", "in", "out", "toxics"),
         [
             (
                 one["id"],
                 one["remote"],
                 _known(one["uid"]),
                 _known(one["pid"]),
+                _known(one["command"]),
                 one["state"],
                 one["bytes_received"],
                 one["bytes_sent"],

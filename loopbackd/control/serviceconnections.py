@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -14,6 +15,7 @@ from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.live import LiveService
+from loopbackd.peer.process import Process, findProcesses, processOf
 from loopbackd.service import Loopback
 
 
@@ -31,10 +33,13 @@ def connectionRoutes(loopback: Loopback) -> Routes:
         returns=shapes.Connections,
         answers=NOT_FOUND,
     )
-    def listed(request: Request, service: str) -> Response:
+    async def listed(request: Request, service: str) -> Response:
         """The open connections of a service, the oldest first."""
         live = findService(loopback, service)
-        found = [_asConnection(live, one) for one in of(service)]
+        peers = [one.peer for one in of(service)]
+        wanted = [peer.inode for peer in peers if peer is not None and peer.pid is None]
+        processes = await request.on.inThread(findProcesses, wanted) if wanted else {}
+        found = [_asConnection(live, one, processes) for one in of(service)]
         return reply(shapes.Connections(connections=found))
 
     @routes.add(
@@ -81,8 +86,13 @@ def _close(connection: Connection, reset: bool) -> None:
         connection.cut()
 
 
-def _asConnection(live: LiveService, connection: Connection) -> shapes.Connection:
+def _asConnection(
+    live: LiveService, connection: Connection, processes: Mapping[int, Process]
+) -> shapes.Connection:
     peer = connection.peer
+    process = None
+    if peer is not None:
+        process = processes.get(peer.inode) if peer.pid is None else processOf(peer.pid)
     return shapes.Connection(
         id=connection.id,
         remote=connection.shownRemote,
@@ -90,7 +100,8 @@ def _asConnection(live: LiveService, connection: Connection) -> shapes.Connectio
         state=connection.state,
         protocol=connection.protocol,
         uid=None if peer is None else peer.uid,
-        pid=None if peer is None else peer.pid,
+        pid=None if process is None else process.pid,
+        command=None if process is None else process.command,
         bytes_received=connection.bytesReceived,
         bytes_sent=connection.bytesSent,
         toxics=[toxic.name for toxic in live.toxics if toxic.hits(connection)],

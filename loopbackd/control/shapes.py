@@ -199,6 +199,8 @@ class Connection(msgspec.Struct, kw_only=True):
 
     @ivar opened: when it was accepted, in seconds since the epoch.
     @ivar uid: whose the other end is; C{null} where that is unknown.
+    @ivar pid: a process that has the other end open; C{null} where none can be seen.
+    @ivar command: its command line.
     @ivar toxics: the names of those it has.
     """
 
@@ -209,6 +211,7 @@ class Connection(msgspec.Struct, kw_only=True):
     protocol: str
     uid: int | None
     pid: int | None
+    command: str | None
     bytes_received: int
     bytes_sent: int
     toxics: list[str]

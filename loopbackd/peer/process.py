@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pwd
 import select
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +56,26 @@ def findProcess(inode: int, uid: int) -> Process | None:
     return None
 
 
+def findProcesses(inodes: Collection[int]) -> dict[int, Process]:
+    """
+    The same for many sockets, in one walk through the processes, the newest first.
+
+    @return: the processes that could be found, by inode.
+    """
+    found: dict[int, Process] = {}
+    links = {f"socket:[{inode}]": inode for inode in inodes if inode}
+    for pid in _newestFirst() if links else ():
+        for descriptor, link in _descriptors(pid):
+            inode = links.get(link or "")
+            if link is not None and inode is not None and inode not in found:
+                process = _describe(pid, descriptor, link)
+                if process is not None:
+                    found[inode] = process
+        if len(found) == len(links):
+            break
+    return found
+
+
 def processOf(pid: int) -> Process | None:
     """Describe a process; L{None} when there is none (that can be seen)."""
     return _describe(pid, None, "")
@@ -95,16 +116,19 @@ def _holder(pid: int, inode: int) -> Process | None:
 
 
 def _descriptor(pid: int, link: str) -> str | None:
+    return next((path for path, one in _descriptors(pid) if one == link), None)
+
+
+def _descriptors(pid: int) -> Iterator[tuple[str, str | None]]:
+    """The paths of a process's descriptors, and what each is."""
     directory = f"/proc/{pid}/fd"
     try:
         names = os.listdir(directory)
     except OSError:
-        return None
+        return
     for name in names:
         path = f"{directory}/{name}"
-        if _readLink(path) == link:
-            return path
-    return None
+        yield path, _readLink(path)
 
 
 def _describe(pid: int, descriptor: str | None, link: str) -> Process | None:

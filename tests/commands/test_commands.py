@@ -92,7 +92,9 @@ def test_services(running: Running, commands: Commands) -> None:
         client.sendall(b"through")
         assert heard(client, 7) == b"through"
         shown = commands.does("service", "show", "mine")
-        assert [one["bytes_sent"] for one in shown["open_connections"]] == [7]
+        [connection] = shown["open_connections"]
+        assert (connection["bytes_sent"], connection["pid"]) == (7, os.getpid())
+        assert "pytest" in connection["command"]
         table = commands.shows("service", "list")
         assert re.search(rf"^mine +relay +{re.escape(where)} +{re.escape(target)} +1 ", table, re.M)
         assert commands.does("service", "toggle", "mine")["enabled"] is False

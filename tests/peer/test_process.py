@@ -11,6 +11,7 @@ from loopbackd.peer.process import (
     COMMAND_LIMIT,
     Process,
     findProcess,
+    findProcesses,
     holdsSocket,
     processOf,
     userName,
@@ -36,6 +37,17 @@ def test_newestProcessIsNamedFirst(listen, spawn):
     listener = listen()
     child = spawn(listener)
     assert findProcess(inodeOf(listener), os.geteuid()) == Process(child.pid, "cat", ME)
+
+
+def test_manyAtOnce(listen, spawn):
+    """Each socket has its process; one that nobody has open, and none at all, are left out."""
+    mine, shared = listen(), listen()
+    child = spawn(shared)
+    inodes = [inodeOf(mine), inodeOf(shared)]
+    found = findProcesses([*inodes, 0, 1])
+    assert list(found) == [inodes[1], inodes[0]]
+    assert [found[inode].pid for inode in inodes] == [os.getpid(), child.pid]
+    assert findProcesses([]) == {}
 
 
 def test_processOfAnotherUser(listen, spawnAs):

@@ -10,10 +10,9 @@ from typing import Final
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import quoteStringArgument
 
-from loopbackd.http.hosts import isLoopback
 from loopbackd.listener import CannotListen
 from loopbackd.live import LiveService
-from loopbackd.net.endpoint import Endpoint
+from loopbackd.net.endpoint import Endpoint, leadsHere
 
 _HERE: Final = "127.0.0.1"
 _REASONS: Final = {
@@ -66,7 +65,7 @@ def resolved(host: str) -> str:
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
-        if isLoopback(host):
+        if leadsHere(host):
             return _HERE
         raise AddressError(f"lookup {host}: no such host") from None
 

@@ -12,8 +12,9 @@ from ipaddress import ip_address
 from typing import Final
 
 from loopbackd.http.errors import HTTPError
-from loopbackd.http.hosts import isLoopback, splitHost
+from loopbackd.http.hosts import splitHost
 from loopbackd.http.messages import Request
+from loopbackd.net.endpoint import leadsHere
 
 _OWN_SITES: Final = frozenset(["same-origin", "none"])
 
@@ -25,7 +26,7 @@ def isForeignName(host: str) -> bool:
     @param host: a host, with no port: an address is nobody's name, and C{test} nobody's on the
         internet (RFC 6761 section 6.2).
     """
-    if isLoopback(host) or host.lower().rstrip(".").endswith(".test"):
+    if leadsHere(host) or host.lower().rstrip(".").endswith(".test"):
         return False
     try:
         ip_address(host.strip("[]"))
@@ -57,7 +58,7 @@ def refuseForeignPages(request: Request) -> None:
     host = splitHost(where)[0]
     # An address can be anybody's, except where it is what we are called.
     isOurs = host == splitHost(request.host)[0] and not isForeignName(host)
-    if scheme not in ("http", "https") or not (isLoopback(host) or isOurs):
+    if scheme not in ("http", "https") or not (leadsHere(host) or isOurs):
         raise HTTPError(403, f"this is not for pages of {origin[:100]}")
 
 
@@ -75,7 +76,7 @@ def guard(request: Request, what: str = "the journal") -> None:
         isHere = False
     if not isHere:
         raise HTTPError(403, f"{what} is for programs on this machine")
-    if not isLoopback(splitHost(request.host)[0]):
+    if not leadsHere(splitHost(request.host)[0]):
         raise HTTPError(403, f"{what} is at a name of this machine: localhost or 127.0.0.1")
     origin = request.fields.get("origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}":

@@ -69,6 +69,12 @@ def isLoopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
+def leadsHere(host: str) -> bool:
+    """Whether a host that is named, with no port, is this machine and nothing else."""
+    name = host.lower().rstrip(".")
+    return name.endswith(".localhost") or isLoopback(name.strip("[]"))
+
+
 def endpointFrom(listen: str) -> str:
     """
     The endpoint string for what was written: a port, C{host:port}, or an endpoint string already.

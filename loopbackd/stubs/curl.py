@@ -8,7 +8,8 @@ from typing import Final
 
 from twisted.internet.address import UNIXAddress
 
-from loopbackd.http.hosts import isLoopback, splitHost
+from loopbackd.http.hosts import splitHost
+from loopbackd.net.endpoint import leadsHere
 from loopbackd.stubs.journal import Entry
 
 _PRINTABLE: Final = re.compile(rb"[\t\n\x20-\x7e]*")
@@ -65,7 +66,7 @@ def _place(entry: Entry) -> tuple[str, list[str]]:
         return named or "localhost", ["--unix-socket", quote(str(here.name or b"", "utf-8"))]
     host, port = splitHost(named)
     default = 443 if entry.scheme == "https" else 80
-    if isLoopback(host) and (port or str(default)) == str(here.port):
+    if leadsHere(host) and (port or str(default)) == str(here.port):
         return named, []
     shown = f"[{here.host}]" if ":" in here.host else here.host
     return f"{shown}:{here.port}", []

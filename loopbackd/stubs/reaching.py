@@ -16,7 +16,7 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from loopbackd.http.hosts import isLoopback
+from loopbackd.net.endpoint import leadsHere
 from loopbackd.net.firstof import FirstOf
 
 _CONNECT_TIMEOUT: Final = 10
@@ -45,7 +45,7 @@ class TargetEndpoints:
         try:
             version = ip_address(host).version
         except ValueError:
-            if isLoopback(host):
+            if leadsHere(host):
                 return FirstOf(self._plain("127.0.0.1", port), self._plain("::1", port))
             return HostnameEndpoint(self._reactor, host, port, timeout=_CONNECT_TIMEOUT)
         kind = TCP4ClientEndpoint if version == 4 else TCP6ClientEndpoint

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loopbackd.explaining import shown
-from loopbackd.http.hosts import isLoopback
+from loopbackd.net.endpoint import leadsHere
 
 _ADDRESS: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?"
@@ -50,7 +50,7 @@ def parseTarget(text: str, key: str, allowRemote: bool) -> Target:
     path = (found["path"] or "").rstrip("/")
     if "?" in path or "#" in path:
         raise ValueError(f"{key} = {shown(text)}: a target has no query and no fragment")
-    if not allowRemote and not isLoopback(found["host"]):
+    if not allowRemote and not leadsHere(found["host"]):
         raise ValueError(
             f"{key} = {shown(text)}: that is not on this machine;"
             " set allow_remote_target = true if you mean it"

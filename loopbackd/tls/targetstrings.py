@@ -14,7 +14,7 @@ from twisted.internet.endpoints import (
 )
 
 from loopbackd.explaining import oneOf, shown
-from loopbackd.net.endpoint import isLoopback, split
+from loopbackd.net.endpoint import leadsHere, split
 from loopbackd.net.firstof import FirstOf
 from loopbackd.settings import SettingsError
 from loopbackd.tls.certificates import addressIn
@@ -68,8 +68,7 @@ class TLSTarget:
         if address is not None:
             kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
             return kind(reactor, str(address), self.port, seconds, bind)
-        name = self.host.lower().removesuffix(".")
-        if bind is None and (isLoopback(name) or name.endswith(".localhost")):
+        if bind is None and leadsHere(self.host):
             # Never asked of a name server (RFC 6761 section 6.3).
             return FirstOf(
                 TCP4ClientEndpoint(reactor, "127.0.0.1", self.port, seconds),

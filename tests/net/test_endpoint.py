@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbackd.net.endpoint import Endpoint, EndpointError, endpointFrom, isLoopback, parse, twinOf
+from loopbackd.net.endpoint import (
+    Endpoint,
+    EndpointError,
+    endpointFrom,
+    isLoopback,
+    leadsHere,
+    parse,
+    twinOf,
+)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +97,26 @@ def test_the_twin_has_the_port_that_was_opened() -> None:
 def test_short_endpoints(listen: str, endpoint: str) -> None:
     """Where a service shall listen can be written short."""
     assert endpointFrom(listen) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("host", "is_"),
+    [
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("a.localhost", True),
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("[::1]", True),
+        ("localhost.example.com", False),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("[::]", False),
+        ("[::ffff:10.0.0.1]", False),
+        ("127.1", False),
+        ("", False),
+    ],
+)
+def test_hosts_that_lead_here(host: str, is_: bool) -> None:
+    """Names that lead to this machine whoever is asked, and no other."""
+    assert leadsHere(host) is is_

@@ -12,9 +12,8 @@ from twisted.internet.interfaces import IStreamClientEndpointStringParserWithRea
 from twisted.plugin import getPlugins
 
 from loopbackd.explaining import oneOf, shown
-from loopbackd.http.hosts import isLoopback
 from loopbackd.net.dial import Address
-from loopbackd.net.endpoint import split
+from loopbackd.net.endpoint import leadsHere, split
 
 _HOST_AND_PORT: Final = re.compile(
     r"(?:tcp:)?(?P<host>\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]+):(?P<port>\d+)"
@@ -102,7 +101,7 @@ def _internet(text: str, host: str, port: str) -> Target:
     else:
         family, _, _, _, address = found[0]
         return Target(text, ((family, address),))
-    if isLoopback(bare):
+    if leadsHere(bare):
         # Never asked of a name server (RFC 6761 section 6.3); who listens on one need not on both.
         return Target(
             text,

@@ -81,7 +81,12 @@ class Link:
     @property
     def isEmpty(self) -> bool:
         """Whether nothing is held."""
-        return not self._ready and not any(stage.queue for stage in self._stages)
+        if self._ready:
+            return False
+        for stage in self._stages:  # noqa: SIM110 - every chunk asks
+            if stage.queue:
+                return False
+        return True
 
     @property
     def isStuck(self) -> bool:
@@ -150,11 +155,19 @@ class Link:
 
     def feed(self, piece: Piece) -> None:
         """Something comes in."""
-        if not self._closed:
-            try:
-                self._enter(0, piece, self._clock.seconds())
-            except Exception:
-                self._failed()
+        if self._closed:
+            return
+        first = self._stages[0] if self._stages else None
+        # Behind what waits for the timer, nothing can be due; most of what passes comes so.
+        isBehind = self._timer is not None and first is not None and len(first.queue) > 0
+        isBehind = isBehind and not self._delivering
+        try:
+            self._enter(0, piece, self._clock.seconds())
+        except Exception:
+            self._failed()
+        if isBehind and first and first.effect.alarm is None and not self._closed:
+            self._tellSource()
+        else:
             self._run()
 
     def pause(self) -> None:
@@ -271,14 +284,19 @@ class Link:
         return wanted, None
 
     def _tellSource(self) -> None:
+        stages = self._stages
         held, window = self._readyHeld, _WINDOW
-        if self._stages:
-            # All together, too: what waited for a toxic that was taken away fills none of these.
-            everything = held + sum(stage.held for stage in self._stages)
-            room = window + sum(stage.effect.window for stage in self._stages)
-            held, window = self._stages[0].held, self._stages[0].effect.window
-            if everything > room:
-                held = max(held, window + 1)
+        if stages:
+            first = stages[0]
+            if held > window or len(stages) > 1:
+                # What waited for a toxic that was taken away fills that of none of the others.
+                everything = held + sum(stage.held for stage in stages)
+                room = window + sum(stage.effect.window for stage in stages)
+                held, window = first.held, first.effect.window
+                if everything > room:
+                    held = max(held, window + 1)
+            else:
+                held, window = first.held, first.effect.window
         if not self._holds and held > window:
             self._holds = True
             self._outlet.holdSource()

@@ -67,7 +67,7 @@ def test_schemathesis(
     """Whatever Schemathesis can think of is answered as described, and logs no failure."""
     if find_spec("schemathesis") is None:
         missing("schemathesis is not installed: pip install 'loopbackd[contract]'")
-    seconds = 120 if os.environ.get("CI") == "true" else 20
+    seconds = 45 if os.environ.get("CI") == "true" else 20
     config = tmp_path / "it.toml"
     config.write_text(
         "drain = 0\n"

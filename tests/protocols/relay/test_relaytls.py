@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import ssl
@@ -26,6 +27,7 @@ from loopbackd.testing import addressOf
 from loopbackd.tls.contexts import NoSharedProtocol, Policy
 from relay.relaying import listening, relaying
 
+PLAIN = bool(os.environ.get("LOOPBACKD_PLAIN_REACTOR"))
 OWN = TargetTLSSettings(trust="own")
 NAMES = ("app.test", "other.test", "127.0.0.1", "localhost")
 
@@ -388,12 +390,15 @@ async def test_a_target_that_does_not_wait_for_the_client(
         client.flush()
         assert await deferToThread(client.fill)
         await serving
-        await until(lambda: len(gone(loopback)) == 1)
+        if not PLAIN:
+            await until(lambda: len(gone(loopback)) == 1)
         with pytest.raises(ConnectionResetError):
             await deferToThread(lambda: client.shake().hear())
         client.close()
         await until(lambda: not loopback.connections)
-    assert len(lines) == 1 and "before the client was ready" in lines[0]
+    # Twisted's own reactors do not watch who is paused: there the reset comes when it is read.
+    assert len(lines) == (0 if PLAIN else 1)
+    assert all("before the client was ready" in line for line in lines)
 
 
 def gone(loopback: Any) -> list[Any]:

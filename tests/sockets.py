@@ -10,6 +10,8 @@ from typing import Any
 from twisted.internet import reactor as realReactor
 from twisted.internet.task import deferLater
 
+from loopbackd.net.endpoint import hasIPv6
+
 reactor: Any = realReactor
 
 
@@ -53,6 +55,20 @@ def endOf(sock: socket.socket) -> str:
         return "end" if sock.recv(1) == b"" else "data"
     except ConnectionResetError:
         return "reset"
+
+
+def freePort() -> int:
+    """A port that nobody has on either loopback address, as far as the machine has both."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port: int = first.getsockname()[1]
+            if not hasIPv6():
+                return port
+            try:
+                socket.create_server(("::1", port), family=socket.AF_INET6).close()
+            except OSError:
+                continue
+            return port
 
 
 async def until(

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sockets import freePort
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
@@ -157,7 +158,7 @@ def test_without_ipv6_there_is_no_twin(house: House, monkeypatch: Any) -> None:
 
 def test_a_busy_twin_says_who_has_it(house: House, stack: ExitStack, needsIPv6: None) -> None:
     """The other half is given back."""
-    port = hold(stack, "::1")
+    port = hold(stack, "::1", freePort())
     line = house.refusal(f"tcp:{port}:interface=127.0.0.1")
     assert line.startswith(f"service 'a' cannot listen on tcp6:{port}")
     assert f"pid {os.getpid()}" in line

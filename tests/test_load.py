@@ -216,7 +216,9 @@ def test_clients_that_never_read_cost_no_memory(tmp_path: Path, protocol: str, s
             "%s: took %.1f MB of 100 clients in %.1f s and grew by at most %.1f MB",
             *(protocol, taken / MEGABYTE, time.monotonic() - start, grown / MEGABYTE),
         )
-        assert grown < 20 * MEGABYTE
+        # A read, a protocol's limit and a transport's, of 64 KiB each, and what malloc loses
+        # between them; without limits it would be hundreds of megabytes.
+        assert grown < 100 * 6 * (1 << 16)
         greet(address, said or b"hello\n")
         assert not any("Traceback" in line for line in daemon.lines)
 

@@ -24,6 +24,7 @@ from running import (
     service,
     until,
 )
+from sockets import freePort
 
 from loopbackd.net.endpoint import hasIPv6
 
@@ -67,8 +68,8 @@ def test_the_plain_reactor(daemon: Callable[..., Running]) -> None:
 def test_a_busy_port(start: Callable[..., Running], command: str, host: str) -> None:
     """One line that says who holds it, the twin too, and exit code 1; no traceback anywhere."""
     family = socket.AF_INET6 if host == "::1" else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as holder:
-        port = holder.getsockname()[1]
+    port = freePort()
+    with socket.create_server((host, port), family=family):
         words = [command, *(LOGGED if command == "twistd" else ()), "loopbackd"]
         running = start([*words, "--listen", f"tcp:{port}:interface=127.0.0.1"])
         assert running.end() == 1

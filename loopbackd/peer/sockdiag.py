@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, htons, inet_ntop, inet_pton, ntohs
@@ -49,10 +50,11 @@ _REQUEST: Final = 0x1
 _MULTI: Final = 0x2
 _DUMP: Final = 0x300
 _V6ONLY: Final = 11  # INET_DIAG_SKV6ONLY
+_CGROUP: Final = 21  # INET_DIAG_CGROUP_ID
 
 _HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
 _QUESTION: Final = struct.Struct("=IHHIIBBBxIHH16s16sIII")  # nlmsghdr + inet_diag_req_v2
-_ROW: Final = struct.Struct("=BBxxHH16s16s12xI8xII")  # inet_diag_msg
+_ROW: Final = struct.Struct("=BBxxHH16s16s12xIIIII")  # inet_diag_msg
 _ERRNO: Final = struct.Struct("=i")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _INET: Final = int(AF_INET)
@@ -80,6 +82,12 @@ class SocketRow:
     @ivar expires: the time left of the running timer in seconds (how long a C{TIME_WAIT} still
         lasts).
     @ivar v6only: known for C{AF_INET6} sockets that listen or are only bound.
+    @ivar received: bytes that nobody has read yet; of a listener, how many connections nobody has
+        accepted yet.
+    @ivar unsent: bytes that the peer has not confirmed; of a listener, its backlog: one connection
+        more than that can wait.
+    @ivar cgroup: of a listener, or of one that is only bound: the inode of the control group's
+        directory it was made in; 0 where the kernel does not say.
     """
 
     state: TCPState
@@ -89,6 +97,9 @@ class SocketRow:
     inode: int
     expires: float
     v6only: bool = False
+    received: int = 0
+    unsent: int = 0
+    cgroup: int = 0
 
 
 class Reply(NamedTuple):
@@ -181,18 +192,20 @@ def _parseRow(data: bytes, body: int, stop: int) -> SocketRow:
         raise ValueError(f"socket row of {stop - body} bytes, wanted {_ROW.size}")
     (
         family, number, localPort, remotePort, local, remote,
-        expires, uid, inode,
+        expires, received, unsent, uid, inode,
     ) = _ROW.unpack_from(data, body)  # fmt: skip
     state = _STATES.get(number)
     if state is None:
         raise ValueError(f"socket row in unknown state {number}")
     if family not in (_INET, _INET6):
         raise ValueError(f"socket row of unknown family {family}")
-    v6only = (
-        family == _INET6
-        and (state is TCPState.LISTEN or state is TCPState.CLOSE)
-        and _flag(data, body + _ROW.size, stop, _V6ONLY)
-    )
+    v6only, cgroup = False, 0
+    if state is TCPState.LISTEN or state is TCPState.CLOSE:
+        for kind, value in _attributes(data, body + _ROW.size, stop):
+            if kind == _V6ONLY and value:
+                v6only = value[0] != 0
+            elif kind == _CGROUP:
+                cgroup = int.from_bytes(value[:8], sys.byteorder)
     return SocketRow(
         state,
         (_unpackHost(family, local), ntohs(localPort)),
@@ -201,18 +214,19 @@ def _parseRow(data: bytes, body: int, stop: int) -> SocketRow:
         inode,
         expires / 1000,
         v6only,
+        received,
+        unsent,
+        cgroup,
     )
 
 
-def _flag(data: bytes, offset: int, stop: int, wanted: int) -> bool:
+def _attributes(data: bytes, offset: int, stop: int) -> Iterator[tuple[int, bytes]]:
     while stop - offset >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(data, offset)
         if length < _ATTRIBUTE.size or length > stop - offset:
             raise ValueError(f"socket attribute of {length} bytes in {stop - offset}")
-        if kind == wanted and length > _ATTRIBUTE.size:
-            return data[offset + _ATTRIBUTE.size] != 0
+        yield kind, data[offset + _ATTRIBUTE.size : offset + length]
         offset += (length + 3) & ~3
-    return False
 
 
 def _packHost(family: int, host: str) -> bytes:

@@ -86,6 +86,8 @@ def test_rowIsRead():
                 1000,
                 99,
                 1.5,
+                received=11,
+                unsent=22,
             )
         ],
         True,
@@ -107,6 +109,13 @@ def test_v6onlyIsRead(flag):
     body = row(socket.AF_INET6, TCPState.LISTEN, "::", "::", other + wanted)
     (found,), _ = parseReply(message(body), 7)
     assert found.v6only is bool(flag)
+
+
+def test_cgroupIsRead():
+    """A listener says in which control group it was made."""
+    wanted = struct.pack("=HHQ", 12, 21, 4242)
+    (found,), _ = parseReply(message(row(state=TCPState.LISTEN, attributes=wanted)), 7)
+    assert found.cgroup == 4242
 
 
 def test_dumpEndsWithDone():

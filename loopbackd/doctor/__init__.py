@@ -1,0 +1,1 @@
+"""Why a connection on this machine would or would not work: facts, and what they mean."""

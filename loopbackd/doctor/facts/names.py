@@ -1,0 +1,30 @@
+"""Where a name leads, as every program on this machine asks it."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """
+    What the system's resolver says of a name (getaddrinfo(3)).
+
+    @ivar addresses: in the order in which a client tries them, each once.
+    @ivar error: why there are none; empty if there are.
+    """
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    error: str = ""
+
+
+def resolve(name: str) -> Resolved:
+    """Ask for the addresses of a name; an IP address is its own. May take seconds."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return Resolved(name, error=getattr(error, "strerror", None) or str(error))
+    hosts = [str(address[0]).partition("%")[0] for *_, address in found]
+    return Resolved(name, tuple(dict.fromkeys(hosts)))

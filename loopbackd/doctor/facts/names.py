@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from dataclasses import dataclass
 
@@ -28,3 +29,14 @@ def resolve(name: str) -> Resolved:
         return Resolved(name, error=getattr(error, "strerror", None) or str(error))
     hosts = [str(address[0]).partition("%")[0] for *_, address in found]
     return Resolved(name, tuple(dict.fromkeys(hosts)))
+
+
+def isOwn(host: str) -> bool:
+    """Whether an IP address is one of this machine's: whether it could be listened on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((host, 0))
+    except OSError as error:
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EINVAL, errno.EAFNOSUPPORT)
+    return True

@@ -1,0 +1,285 @@
+"""Whether a connection gets to somebody: who listens, where, and whether they take it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from typing import Final
+
+from loopbackd.doctor.asked import Asked, joined
+from loopbackd.doctor.facts.attempt import Attempt
+from loopbackd.doctor.facts.names import Resolved
+from loopbackd.doctor.facts.sockets import Sockets
+from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.peer.sockdiag import SocketRow
+
+Who = Mapping[int, str]
+"""Whoever has a socket, in words, by its inode."""
+
+_FIRST_ONLY: Final = "some clients try the first address alone (Node.js before version 20)"
+_STOPPED: Final = "Tt"
+_LOOK: Final = "see what it does: it is busy, blocked or deadlocked (py-spy dump, jstack, gdb)"
+
+
+def checkName(resolved: Resolved) -> Iterator[Finding]:
+    """Whether the name leads anywhere."""
+    if not resolved.addresses:
+        yield Finding(
+            "name-unknown",
+            Severity.PROBLEM,
+            f"The name {resolved.name!r} leads nowhere.",
+            (f"getaddrinfo: {resolved.error}",),
+            (
+                f"look where it should come from: loopbackd hosts explain {resolved.name}",
+                "or use an address, for example 127.0.0.1",
+            ),
+            95,
+        )
+
+
+def checkListening(
+    there: Sockets, attempts: Sequence[Attempt], who: Who, own: frozenset[str]
+) -> Iterator[Finding]:
+    """
+    Whether anybody listens where the attempts went, and who, and where else.
+
+    @param attempts: in the order in which a client tries the addresses of a name.
+    @param own: the addresses of this machine.
+    """
+    if there.missing:
+        yield _unseen(there)
+        return
+    refused = [one for one in attempts if one.error == errno.ECONNREFUSED]
+    nowhere = [one for one in refused if one.host in own and not there.reachedAt(one.host)]
+    if attempts and len(nowhere) == len(attempts):
+        yield _elsewhere(there, nowhere, who) if there.listeners else _nobody(there, nowhere)
+
+
+def checkFamilies(asked: Asked, attempts: Sequence[Attempt], there: Sockets) -> Iterator[Finding]:
+    """Whether it depends on the client which address of a name it gets, and so who answers."""
+    if len(attempts) < 2 or all(one.error for one in attempts):
+        return
+    first = attempts[0]
+    if first.error:
+        works = next(one for one in attempts if not one.error)
+        yield Finding(
+            "first-address-refused",
+            Severity.WARNING,
+            f"{asked.host!r} leads to {first.host} first, where connecting fails;"
+            f" at {works.host} it works.",
+            (
+                f"{joined(first.host, first.port)}: {first.reason}",
+                f"{joined(works.host, works.port)}: connected",
+                _FIRST_ONLY,
+            ),
+            (
+                f"have the client use {joined(works.host, works.port)}",
+                f"or have the server listen on {first.host} too",
+            ),
+        )
+    reached = {row.inode: row for one in attempts if (row := there.reachedAt(one.host))}
+    if len({row.uid for row in reached.values()}) > 1:
+        yield Finding(
+            "two-owners",
+            Severity.WARNING,
+            f"{asked.host!r} leads to servers of different users: which one answers depends on"
+            " the client.",
+            tuple(f"{joined(*row.local)}: uid {row.uid}" for row in reached.values()),
+            ("have one server listen on both 127.0.0.1 and ::1, or use an address",),
+        )
+
+
+def checkShadows(there: Sockets, attempts: Sequence[Attempt], who: Who) -> Iterator[Finding]:
+    """Whether somebody who listens on all addresses does not get what comes to this one."""
+    for one in attempts:
+        reached = there.reachedAt(one.host)
+        if reached is None or _isEverywhere(reached):
+            continue
+        for row in there.listeners:
+            if _isEverywhere(row) and _name(row, who) != _name(reached, who):
+                yield Finding(
+                    "listener-shadowed",
+                    Severity.WARNING,
+                    f"Two servers listen on port {there.port}: at {one.host} you get"
+                    f" {_name(reached, who)}, and not {_name(row, who)}.",
+                    (
+                        f"{joined(*reached.local)} is {_name(reached, who)}",
+                        f"{joined(*row.local)} is {_name(row, who)}",
+                        "the kernel gives a connection to the most specific address",
+                    ),
+                    ("stop the one that you do not mean, or give it another port",),
+                    70,
+                )
+                return
+
+
+def checkAccepting(
+    there: Sockets, attempts: Sequence[Attempt], who: Who, states: Mapping[int, str]
+) -> Iterator[Finding]:
+    """
+    Whether whoever listens takes the connections that come.
+
+    @param states: those of the processes that listen, by inode, as C{ps} shows them; what is not
+        known is left out.
+    """
+    for one in attempts:
+        row = there.reachedAt(one.host)
+        if row is None:
+            continue
+        isFull = row.received > row.unsent
+        isStuck = one.error == 0 and one.accepted is False
+        if not isStuck and not (isFull and one.error == errno.ETIMEDOUT):
+            continue
+        name, waiting = _name(row, who), f"{row.received} connections wait; the backlog is"
+        evidence = (f"{joined(*row.local)}: {waiting} {row.unsent}",)
+        if states.get(row.inode, "?") in _STOPPED:
+            yield Finding(
+                "listener-stopped",
+                Severity.PROBLEM,
+                f"{name} listens, and is stopped: nobody takes the connections.",
+                (*evidence, f"the process is in state {states[row.inode]} (proc(5))"),
+                (
+                    "a debugger holds it at a breakpoint, or somebody pressed Ctrl-Z or sent"
+                    " SIGSTOP: let it go on (fg, or kill -CONT PID)",
+                ),
+                95,
+            )
+        elif isFull:
+            yield Finding(
+                "listener-overloaded",
+                Severity.PROBLEM,
+                f"{name} listens, and its queue is full: connections come faster than it accepts"
+                " them, or it accepts none.",
+                (*evidence, f"connecting: {one.reason or 'taken by the kernel alone'}"),
+                (
+                    _LOOK,
+                    "where it is only slow: a larger backlog in its listen() and in"
+                    " sysctl net.core.somaxconn",
+                ),
+                90,
+            )
+        else:
+            yield Finding(
+                "listener-silent",
+                Severity.PROBLEM,
+                f"{name} listens, and has not taken the connection in a second.",
+                (*evidence, f"connecting took {one.seconds * 1000:.1f} ms, by the kernel alone"),
+                (_LOOK,),
+                85,
+            )
+        return
+
+
+def checkHangingUp(there: Sockets, attempts: Sequence[Attempt], who: Who) -> Iterator[Finding]:
+    """Whether the other end hangs up before anything was said."""
+    for one in attempts:
+        if not one.ended or one.greeting:
+            continue
+        row = there.reachedAt(one.host)
+        name = "whoever listens" if row is None else _name(row, who)
+        how = "resets" if one.ended == "reset" else "closes"
+        yield Finding(
+            "hangs-up",
+            Severity.WARNING,
+            f"{name} takes connections and {how} them before anything was said.",
+            (f"{joined(one.host, one.port)}: {one.ended} after connecting",),
+            (
+                "a forwarder (docker-proxy, ssh -L, kubectl port-forward) does so when nobody"
+                " listens behind it: look at the port on the other side",
+                "or it lets in nobody but certain users or addresses: see its log",
+            ),
+        )
+        return
+
+
+def checkReach(
+    there: Sockets, attempts: Sequence[Attempt], who: Who, own: frozenset[str]
+) -> Iterator[Finding]:
+    """Who it is that answers; and whether other machines can reach them as well."""
+    for one in attempts:
+        if one.error:
+            continue
+        row = there.reachedAt(one.host) if one.host in own else None
+        if row is None:
+            took = f"connecting took {one.seconds * 1000:.1f} ms"
+            where = joined(one.host, one.port)
+            yield Finding("answers", Severity.NOTE, f"{where} takes connections.", (took,))
+            return
+        yield Finding(
+            "answers",
+            Severity.NOTE,
+            f"{joined(one.host, one.port)} is {_name(row, who)}.",
+            (f"listens on {joined(*row.local)}",),
+        )
+        if _isEverywhere(row):
+            yield Finding(
+                "listens-everywhere",
+                Severity.NOTE,
+                f"{_name(row, who)} listens on all addresses: other machines may reach it.",
+                (f"listens on {joined(*row.local)}",),
+                ("where that is not meant, have it listen on 127.0.0.1",),
+            )
+        return
+
+
+def _nobody(there: Sockets, refused: Sequence[Attempt]) -> Finding:
+    places = " and ".join(joined(one.host, one.port) for one in refused)
+    return Finding(
+        "nothing-listens",
+        Severity.PROBLEM,
+        f"Nothing listens on {places}.",
+        (
+            *(f"{joined(one.host, one.port)}: {one.reason}" for one in refused),
+            f"of {len(there.rows)} sockets with port {there.port}, none listens",
+        ),
+        (
+            "start the server; if it was just started, it may have died: look at its log",
+            "or it has another port: loopbackd watch --once lists them all",
+        ),
+        80,
+    )
+
+
+def _elsewhere(there: Sockets, refused: Sequence[Attempt], who: Who) -> Finding:
+    wanted = " and ".join(one.host for one in refused)
+    rows = there.listeners
+    places = " and ".join(dict.fromkeys(joined(*row.local) for row in rows))
+    return Finding(
+        "listens-elsewhere",
+        Severity.PROBLEM,
+        f"Port {there.port} is listened on at {places}, not at {wanted}.",
+        (
+            *(f"{joined(one.host, one.port)}: {one.reason}" for one in refused),
+            *(f"{joined(*row.local)} is {_name(row, who)}" for row in rows),
+        ),
+        (
+            f"connect to {joined(*rows[0].local)}",
+            f"or have the server listen on {wanted}{_allAddresses(rows)}",
+        ),
+        90,
+    )
+
+
+def _allAddresses(rows: Sequence[SocketRow]) -> str:
+    if any(row.local[0] == "::" and row.v6only for row in rows):
+        return "; it listens on all of IPv6's addresses, without IPv4 (IPV6_V6ONLY)"
+    return ""
+
+
+def _unseen(there: Sockets) -> Finding:
+    return Finding(
+        "sockets-unseen",
+        Severity.NOTE,
+        "The kernel does not tell who listens here.",
+        (f"sock_diag: {there.missing}",),
+        ("look as root: ss -tlnp, or lsof -nP -iTCP -sTCP:LISTEN",),
+    )
+
+
+def _name(row: SocketRow, who: Who) -> str:
+    return who.get(row.inode) or f"a process of uid {row.uid}"
+
+
+def _isEverywhere(row: SocketRow) -> bool:
+    return ip_address(row.local[0]).is_unspecified

@@ -1,0 +1,80 @@
+"""
+One examination: the facts about an address are collected, and every check is asked what they mean.
+
+Reading takes as long as the slowest answer, at most about two seconds and a half where something
+does not answer at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from loopbackd.doctor.asked import Asked, joined
+from loopbackd.doctor.checks.listening import (
+    checkAccepting,
+    checkFamilies,
+    checkHangingUp,
+    checkListening,
+    checkName,
+    checkReach,
+    checkShadows,
+)
+from loopbackd.doctor.facts.attempt import Attempt, attempt
+from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
+from loopbackd.doctor.facts.sockets import sockets
+from loopbackd.doctor.finding import Finding, Severity, inOrder
+from loopbackd.peer.holder import nameProcess
+from loopbackd.peer.netlink import SocketDiag
+from loopbackd.peer.process import findProcesses
+
+_MOST_ADDRESSES: Final = 4
+"""Of a name; each is tried."""
+
+
+def examine(asked: Asked) -> list[Finding]:
+    """Say what is to be found about connecting to an address, the worst first."""
+    resolved = resolve(asked.host) if asked.isName else Resolved(asked.host, (asked.host,))
+    return inOrder([*checkName(resolved), *_connecting(asked, resolved)])
+
+
+def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
+    hosts = resolved.addresses[:_MOST_ADDRESSES]
+    if not hosts:
+        return
+    own = frozenset(host for host in hosts if isOwn(host))
+    there = sockets(SocketDiag(), asked.port)
+    processes = findProcesses({row.inode for row in (*there.listeners, *there.bound)})
+    who = {inode: nameProcess(process) for inode, process in processes.items()}
+    attempts = _attempts(hosts, asked.port)
+    found = [
+        *checkAccepting(there, attempts, who, {}),
+        *checkListening(there, attempts, who, own),
+        *checkFamilies(asked, attempts, there),
+        *checkShadows(there, attempts, who),
+        *checkHangingUp(there, attempts, who),
+        *checkReach(there, attempts, who, own),
+    ]
+    yield from found
+    if not any(one.severity is Severity.PROBLEM for one in found):
+        yield from _unexplained(attempts)
+
+
+def _attempts(hosts: Sequence[str], port: int) -> list[Attempt]:
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        return list(pool.map(lambda host: attempt(SocketDiag(), host, port), hosts))
+
+
+def _unexplained(attempts: Sequence[Attempt]) -> Iterator[Finding]:
+    """Nobody is sent away with a failure and no word about it."""
+    failed = [one for one in attempts if one.error]
+    if len(failed) == len(attempts):
+        yield Finding(
+            "cannot-connect",
+            Severity.PROBLEM,
+            f"No connection to {' or '.join(joined(one.host, one.port) for one in failed)}.",
+            tuple(f"{joined(one.host, one.port)}: {one.reason}" for one in failed),
+            ("it is not known why: look at the way there, and at the other machine",),
+            10,
+        )

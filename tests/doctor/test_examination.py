@@ -1,0 +1,161 @@
+"""Situations made for real, and what the doctor finds."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from loopbackd.doctor.asked import Asked
+from loopbackd.doctor.examination import examine
+from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.net.endpoint import hasIPv6
+
+needsIPv6 = pytest.mark.skipif(not hasIPv6(), reason="there is no ::1 here")
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What a test leaves behind."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def found(host: str, port: int) -> list[Finding]:
+    """What is wrong there."""
+    return [one for one in examine(Asked(host, port)) if one.severity is not Severity.NOTE]
+
+
+def kinds(host: str, port: int) -> list[str]:
+    """The names of what is wrong there."""
+    return [one.kind for one in found(host, port)]
+
+
+def listen(stack: ExitStack, host: str, port: int = 0, backlog: int = 5) -> int:
+    """Listen there, and accept nothing; the port."""
+    sock = stack.enter_context(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET))
+    if ":" in host:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    sock.bind((host, port))
+    sock.listen(backlog)
+    return int(sock.getsockname()[1])
+
+
+SERVE = """
+import socket, sys
+server = socket.create_server((sys.argv[1], int(sys.argv[2])), reuse_port=True)
+print(server.getsockname()[1], flush=True)
+kept = []
+while True:
+    kept.append(server.accept()[0])
+"""
+
+
+def serve(stack: ExitStack, host: str, port: int = 0) -> tuple[subprocess.Popen[str], int]:
+    """A process that accepts and says nothing; and its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, host, str(port)], stdout=subprocess.PIPE, text=True
+    )
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    assert process.stdout is not None
+    stack.callback(process.stdout.close)
+    return process, int(process.stdout.readline())
+
+
+def freePort() -> int:
+    """A port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def test_a_server_that_accepts_is_healthy(stack: ExitStack) -> None:
+    """Nothing is wrong, and whoever it is has a name."""
+    process, port = serve(stack, "127.0.0.1")
+    findings = examine(Asked("127.0.0.1", port))
+    assert [one.kind for one in findings if one.severity is not Severity.NOTE] == []
+    assert f"pid {process.pid} (" in next(one.says for one in findings if one.kind == "answers")
+
+
+def test_nothing_listens() -> None:
+    """The connection is refused by the kernel, and nobody is there."""
+    (one,) = found("127.0.0.1", freePort())
+    assert one.kind == "nothing-listens"
+    assert "ECONNREFUSED" in one.evidence[0]
+
+
+@needsIPv6
+def test_only_ipv6(stack: ExitStack) -> None:
+    """A server on ::1 alone, and a client that goes to 127.0.0.1."""
+    port = listen(stack, "::1")
+    (one,) = found("127.0.0.1", port)
+    assert one.kind == "listens-elsewhere"
+    assert one.remedy[0] == f"connect to [::1]:{port}"
+
+
+def test_another_loopback_address(stack: ExitStack) -> None:
+    """A server on 127.0.0.2, and a client that goes to 127.0.0.1."""
+    port = listen(stack, "127.0.0.2")
+    (one,) = found("127.0.0.1", port)
+    assert one.kind == "listens-elsewhere"
+    assert f"127.0.0.2:{port}" in one.says
+
+
+@needsIPv6
+def test_all_of_ipv6_alone(stack: ExitStack) -> None:
+    """A server on all addresses that has left IPv4 out."""
+    port = listen(stack, "::")
+    (one,) = found("127.0.0.1", port)
+    assert one.kind == "listens-elsewhere" and "IPV6_V6ONLY" in one.remedy[1]
+
+
+def test_all_addresses(stack: ExitStack) -> None:
+    """It works, and is said."""
+    _, port = serve(stack, "0.0.0.0")
+    notes = examine(Asked("127.0.0.1", port))
+    assert "listens-everywhere" in [one.kind for one in notes]
+    assert all(one.severity is Severity.NOTE for one in notes)
+
+
+def test_a_server_in_front_of_another(stack: ExitStack) -> None:
+    """Who has the address itself gets what comes, and not who listens on all."""
+    _, port = serve(stack, "127.0.0.1")
+    serve(stack, "0.0.0.0", port)
+    assert kinds("127.0.0.1", port) == ["listener-shadowed"]
+    assert kinds("127.0.0.3", port) == []
+
+
+def test_a_server_that_does_not_accept(stack: ExitStack) -> None:
+    """The kernel has taken the connection, and nobody else."""
+    assert kinds("127.0.0.1", listen(stack, "127.0.0.1")) == ["listener-silent"]
+
+
+def test_a_full_queue(stack: ExitStack) -> None:
+    """More wait than its backlog takes, and the next one is not answered."""
+    port = listen(stack, "127.0.0.1", backlog=1)
+    for _ in range(4):
+        sock = stack.enter_context(socket.socket())
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", port))
+    assert kinds("127.0.0.1", port) == ["listener-overloaded"]
+
+
+def test_a_server_that_hangs_up(stack: ExitStack) -> None:
+    """It takes the connection and ends it, as a forwarder with nobody behind it."""
+    script = "import socket; s = socket.create_server(('127.0.0.1', 0)); "
+    script += "print(s.getsockname()[1], flush=True)\nwhile True: s.accept()[0].close()"
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    assert process.stdout is not None
+    stack.callback(process.stdout.close)
+    assert kinds("127.0.0.1", int(process.stdout.readline())) == ["hangs-up"]
+
+
+def test_a_name_that_leads_nowhere() -> None:
+    """No address, no connection."""
+    assert kinds("no-such-name.invalid", 80) == ["name-unknown"]

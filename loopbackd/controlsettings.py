@@ -9,6 +9,8 @@ import msgspec
 OFF: Final = "off"
 DEFAULT_CONTROL: Final = "tcp:8474:interface=127.0.0.1"
 
+_NAME: Final = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\Z"
+
 
 class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
@@ -16,18 +18,22 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     @ivar endpoint: a Twisted server endpoint string of this machine's, or C{off}.
     @ivar twin: also claim the same port on C{[::1]} where the endpoint is on C{127.0.0.1}.
+    @ivar names: hosts by which it is asked besides C{localhost} and the addresses of this machine:
+        those of a hosts file, or of a container's.
     @ivar uids: the uids or user names that may use it besides root and the daemon's own.
     @ivar allow_remote: services that are added through it may listen where other machines can
         reach them; the API itself never does.
     @ivar max_body: bytes of a request's body.
     @ivar max_head: bytes of a request's head.
-    @ivar timeout: seconds that a request may take, its head, its body and its answer each.
+    @ivar timeout: seconds until the first byte, then for all of a request, and then to take its
+        answer, each.
     @ivar max_connections: how many may be open at once.
     @ivar max_services: how many services may be added through it.
     """
 
     endpoint: Annotated[str, msgspec.Meta(min_length=1)] = DEFAULT_CONTROL
     twin: bool = True
+    names: tuple[Annotated[str, msgspec.Meta(pattern=_NAME, max_length=253)], ...] = ()
     uids: tuple[Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)] | str, ...] = ()
     allow_remote: bool = False
     max_body: Annotated[int, msgspec.Meta(ge=1024, le=1 << 26)] = 1 << 20

@@ -219,6 +219,7 @@ class HTTPSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     @ivar max_bodies: bytes of all such bodies that are in memory at one time; one more gets a 503.
     @ivar head_timeout: seconds for a head, from its first byte.
     @ivar body_timeout: seconds for a body; C{min_rate} bytes buy another one.
+    @ivar request_timeout: seconds for a head and its body together, however fast they come.
     @ivar send_timeout: the same for a client that takes its answer.
     @ivar idle_timeout: seconds between two requests, and before the first.
     @ivar go: what go-httpbin has flags for.
@@ -240,6 +241,7 @@ class HTTPSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_bodies: Size = 256 << 20
     head_timeout: Moment = 10.0
     body_timeout: Moment = 20.0
+    request_timeout: Moment = 3600.0
     send_timeout: Moment = 20.0
     min_rate: Annotated[float, msgspec.Meta(gt=0, le=1 << 40)] = 500.0
     idle_timeout: Moment = 75.0

@@ -14,6 +14,7 @@ from loopbackd.control.visitors import behind, mayCome
 from loopbackd.controlsettings import DEFAULT_CONTROL, OFF, ControlSettings
 from loopbackd.faults.toxics import Toxics
 from loopbackd.http.factory import Bounds, HTTPFactory
+from loopbackd.http.guarding import SHIELD
 from loopbackd.http.head import Limits
 from loopbackd.http.patience import Patience
 from loopbackd.iloopbackd import Surroundings
@@ -164,9 +165,10 @@ class Control:
         """Be like that from now on; connections that are open stay."""
         before, self._listener = self._listener, prepared.listener
         self.site.allow(prepared.settings)
-        if self._listener is not None:
-            factory: Any = self._listener.service.prepared.factory
-            _bound(factory, prepared.settings)
+        if self._listener is not None and not prepared.isNew:
+            # Those who came before keep the bounds that they came with.
+            served: Any = self._listener.service.prepared
+            served.factory = self._factory(prepared.settings)
         if before is not None and before is not self._listener:
             _log.info("control: no longer on {where}", where=_where(before))
             before.close()
@@ -174,9 +176,7 @@ class Control:
             _log.info("control: on {where}", where=_where(self._listener))
 
     def _open(self, settings: ControlSettings) -> Listener:
-        factory = HTTPFactory(self.site)
-        _bound(factory, settings)
-        factory.servedBy(Surroundings(NAME, self._core, self.connections))
+        factory = self._factory(settings)
         served: Any = _Served(check(settings), factory, self._door, self._toxics)
         listener = Listener(self._core, self._diag, served)
         try:
@@ -188,6 +188,18 @@ class Control:
             )
             raise SettingsError(f"control: {why}; or do without the API: --control off") from error
         return listener
+
+    def _factory(self, settings: ControlSettings) -> HTTPFactory:
+        """For connections that keep these bounds, which no trickle of bytes extends."""
+        factory = HTTPFactory(
+            self.site,
+            limits=Limits(head=settings.max_head, line=settings.max_head, fields=100),
+            bounds=Bounds(body=settings.max_body),
+            patience=patienceOf(settings),
+            always=SHIELD,
+        )
+        factory.servedBy(Surroundings(NAME, self._core, self.connections))
+        return factory
 
     async def close(self) -> None:
         """Listen no more, and close what is open; afterwards nothing is left."""
@@ -233,13 +245,13 @@ def _private(endpoint: str) -> str:
     return f"{endpoint}:mode=600" if isPath and ":mode=" not in endpoint else endpoint
 
 
-def _bound(factory: HTTPFactory, settings: ControlSettings) -> None:
-    """Have the connections from now on keep these bounds, which no trickle of bytes extends."""
-    factory.limits = Limits(head=settings.max_head, line=settings.max_head, fields=100)
-    factory.bounds = Bounds(body=settings.max_body)
-    factory.patience = Patience(
+def patienceOf(settings: ControlSettings) -> Patience:
+    """How long somebody who asks may take, whatever trickles."""
+    return Patience(
+        first=settings.timeout,
         head=settings.timeout,
         body=settings.timeout,
+        request=settings.timeout,
         sending=settings.timeout,
         rate=_RATE,
         idle=_IDLE,

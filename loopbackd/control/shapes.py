@@ -83,6 +83,14 @@ class Version(msgspec.Struct, kw_only=True):
     version: str
 
 
+class Token(msgspec.Struct, kw_only=True):
+    """What a page of ours shows, in the field or as the second subprotocol of a WebSocket."""
+
+    token: str
+    field: str
+    subprotocols: list[str]
+
+
 class ProxyToxicAsked(msgspec.Struct, kw_only=True):
     """A toxic to put on; C{type_stream} is its name if it is given none."""
 

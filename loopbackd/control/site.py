@@ -18,13 +18,16 @@ from loopbackd.control.serviceconnections import connectionRoutes
 from loopbackd.control.services import serviceRoutes, switchRoutes
 from loopbackd.control.servicetoxics import profileRoutes, toxicRoutes
 from loopbackd.control.stubbing import requestRoutes, stubRoutes
+from loopbackd.control.tokens import tokenRoutes
 from loopbackd.control.toxiproxy import proxyRoutes, proxyToxicRoutes, togetherRoutes
-from loopbackd.control.visitors import admit
+from loopbackd.control.visitors import admit, admitTo
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.http.documents import Document
 from loopbackd.http.errors import HTTPError
+from loopbackd.http.guarding import SHIELD
 from loopbackd.http.messages import Answer, Request, Response
 from loopbackd.http.openapi import describe
+from loopbackd.http.pagetoken import PageToken
 from loopbackd.http.routes import Found, Routes
 from loopbackd.loglines import escape
 from loopbackd.service import Loopback
@@ -33,11 +36,6 @@ from loopbackd.settings import SettingsError
 _log = Logger()
 _JSON = "application/json"
 _VERSION = version("loopbackd")
-_ALWAYS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Cache-Control", "no-store"),
-)
 
 
 class ControlSite:
@@ -47,10 +45,12 @@ class ControlSite:
     @param loopback: what is changed.
     @param settings: what is allowed; can be changed by L{allow}.
     @ivar routes: all of them.
+    @ivar token: what our own pages show.
     """
 
     def __init__(self, loopback: Loopback, settings: ControlSettings) -> None:
         self.allow(settings)
+        self.token = PageToken()
         self.routes = Routes("the control API", errorType=_JSON)
         proxies = Proxies(loopback, self._asked)
         for table in (
@@ -65,6 +65,7 @@ class ControlSite:
             stubRoutes(loopback),
             requestRoutes(loopback),
             catalogueRoutes(),
+            tokenRoutes(self.token),
         ):
             self.routes.extend(table)
         _addDescription(self.routes)
@@ -76,6 +77,7 @@ class ControlSite:
         @raise SettingsError: there is no such user.
         """
         self._uids = uidsOf(settings)
+        self._names = frozenset(name.lower() for name in settings.names)
         self.settings = settings
 
     def _asked(self) -> ControlSettings:
@@ -90,8 +92,10 @@ class ControlSite:
 
     def find(self, request: Request) -> Found:
         """Who answers; nobody, where whoever asks may not."""
-        admit(request, self._uids)
-        return self.routes.find(request)
+        admit(request, self._uids, self._names, self.token)
+        found = self.routes.find(request)
+        admitTo(request, found.endpoint, self.token)
+        return found
 
     def failed(self, request: Request, error: HTTPError) -> Answer:
         """In JSON, as Toxiproxy's clients know it; many of these do not show what it says."""
@@ -115,7 +119,7 @@ class ControlSite:
         answer.fields += [
             ("X-Toxiproxy-Request-Id", token_hex(10)),
             ("Loopbackd-Version", _VERSION),
-            *(field for field in _ALWAYS if field[0] not in there),
+            *(field for field in SHIELD if field[0] not in there),
             *warnings(request),
         ]
 

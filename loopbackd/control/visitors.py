@@ -9,36 +9,72 @@ leads here: then it is whoever came to that.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from loopbackd.connection import Connection
-from loopbackd.http.errors import HTTPError
+from loopbackd.http.browsers import changesSomething, isBrowser, isOwnPage
+from loopbackd.http.endpoints import Endpoint
+from loopbackd.http.errors import KeptOut
+from loopbackd.http.events import EVENT_STREAM
 from loopbackd.http.guarding import guard
 from loopbackd.http.messages import Request
+from loopbackd.http.pagetoken import FIELD, SUBPROTOCOL, PageToken
 from loopbackd.peer.identity import PeerIdentity
 
 _ROOT: Final = 0
-_BROWSERS: Final = "Mozilla/"
+_WHAT: Final = "the control API"
 _FORWARDED: Final = "loopbackd-"
 """In C{Via}, where a stub has passed a request on."""
 
 
-def admit(request: Request, uids: frozenset[int]) -> None:
+def admit(request: Request, uids: frozenset[int], names: Collection[str], token: PageToken) -> None:
     """
-    Let in who may come.
+    Let in who may come: programs of those users, and pages of our own.
 
     @param uids: those that were named.
-    @raise HTTPError: 403; and why.
+    @param names: see L{guard}.
+    @param token: what a page must show that changes something or opens a stream.
+    @raise KeptOut: 403 or 421; and why.
     """
-    guard(request, "the control API")
+    guard(request, _WHAT, names)
     _refuseStrangers(request, uids)
     if _FORWARDED in (request.fields.get("via") or ""):
-        raise HTTPError(403, "the control API is not for what a stub passes on")
-    _refuseBrowsers(request)
+        raise KeptOut(403, f"{_WHAT} is not for what a stub passes on")
+    if isBrowser(request):
+        if not isOwnPage(request):
+            # In Toxiproxy's words.
+            raise KeptOut(403, "User agent not allowed")
+        if changesSomething(request):
+            demandToken(request, token)
+
+
+def admitTo(request: Request, endpoint: Endpoint, token: PageToken) -> None:
+    """
+    Let a browser have a stream only with the token, whatever it says that it would like to have.
+
+    @raise KeptOut: 403.
+    """
+    if (EVENT_STREAM in endpoint.produces or endpoint.usual == 101) and isBrowser(request):
+        demandToken(request, token)
+
+
+def demandToken(request: Request, token: PageToken) -> None:
+    """
+    Have a browser show that it was a page of ours which asked.
+
+    @raise KeptOut: 403.
+    """
+    if not token.isShownBy(request):
+        raise KeptOut(
+            403,
+            f"a browser must show the token of this run: GET /token, and send it as {FIELD};"
+            f" a WebSocket offers the subprotocols {SUBPROTOCOL} and what /token says."
+            " Programs need none, if they send neither Origin nor a browser's User-Agent",
+        )
 
 
 def mayCome(uid: int | None, uids: frozenset[int]) -> bool:
@@ -88,22 +124,9 @@ def _refuseStrangers(request: Request, uids: frozenset[int]) -> None:
         return
     if uid is None:
         why = "the connection is gone" if peer is None else peer.reason
-        raise HTTPError(403, f"who asks is unknown ({why}); the control API is for known users")
-    raise HTTPError(
+        raise KeptOut(403, f"who asks is unknown ({why}); {_WHAT} is for known users")
+    raise KeptOut(
         403,
-        f"the control API is for root and for uid {os.geteuid()}, not for uid {uid};"
+        f"{_WHAT} is for root and for uid {os.geteuid()}, not for uid {uid};"
         f" uids = [{uid}] in [control] lets them in",
     )
-
-
-def _refuseBrowsers(request: Request) -> None:
-    """What a browser asks for must come from a page of our own."""
-    agent = request.fields.get("user-agent")
-    if agent is None or not agent.startswith(_BROWSERS):
-        return
-    if request.fields.get("sec-fetch-site") == "same-origin":
-        return
-    if request.fields.get("origin") is not None:
-        # The guard has found that it is ours.
-        return
-    raise HTTPError(403, "User agent not allowed")

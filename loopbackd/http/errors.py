@@ -19,3 +19,10 @@ class HTTPError(Exception):
         self.status = status
         self.detail = detail
         self.fields: FieldPairs = fields or []
+
+
+class KeptOut(HTTPError):
+    """
+    Whoever asks may not: the connection ends behind the answer, so that nobody takes places of
+    others with requests that are refused.
+    """

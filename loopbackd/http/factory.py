@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,8 @@ class HTTPFactory(Factory):
     Builds the L{HTTP} connections of one site.
 
     @param site: answers the requests.
+    @param always: fields of the answers that no site sees: to what is no request, and to one that
+        does not come in time.
     @ivar clock: the reactor, once the factory is served.
     @ivar authority: where the local authority is kept; L{None} where there is none.
     """
@@ -57,8 +60,10 @@ class HTTPFactory(Factory):
         limits: Limits | None = None,
         bounds: Bounds | None = None,
         patience: Patience | None = None,
+        always: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.site = site
+        self.always = always
         self.limits = limits or Limits()
         self.bounds = bounds or Bounds()
         self.patience = patience or Patience()
@@ -72,8 +77,11 @@ class HTTPFactory(Factory):
         self.bodies = Bodies(self.bounds.bodies)
         self.turns = Turns(clock)
         self.lines = OncePerSecond(clock)
-        self.idle = Deadlines[HTTP](clock, self.patience.idle, HTTP.isIdle)
-        self.head = Deadlines[HTTP](clock, self.patience.head, HTTP.headIsLate)
+        patience = self.patience
+        first = patience.idle if patience.first is None else patience.first
+        self.first = Deadlines[HTTP](clock, first, HTTP.isIdle)
+        self.idle = Deadlines[HTTP](clock, patience.idle, HTTP.isIdle)
+        self.head = Deadlines[HTTP](clock, patience.head, HTTP.headIsLate)
         self.watch = Deadlines[HTTP](clock, TICK, HTTP.look)
 
     def buildProtocol(self, addr: IAddress | None) -> HTTP:

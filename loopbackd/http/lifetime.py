@@ -7,6 +7,7 @@ looked at once a second (L{loopbackd.http.patience.Pace}).
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Final
 
 from twisted.internet.interfaces import ISSLTransport
@@ -54,7 +55,7 @@ class Lifetime(Protocol):
     def _begins(self) -> None:
         self.isTLS = ISSLTransport.providedBy(self.transport)
         self.transport.registerProducer(self, True)
-        self.factory.idle.start(self)
+        self.factory.first.start(self)
 
     @property
     def connection(self) -> Connection | None:
@@ -165,6 +166,7 @@ class Lifetime(Protocol):
 
     def _stopWaiting(self) -> None:
         """No deadline is to come."""
+        self.factory.first.stop(self)
         self.factory.idle.stop(self)
         if self._hasHead:
             self._hasHead = False
@@ -181,8 +183,8 @@ class Lifetime(Protocol):
         connection = self.connection
         return 0 if connection is None else connection.bytesSent
 
-    def _watch(self, allowance: float, count: int) -> None:
-        self._pace = Pace(self.seconds(), count, allowance, self.factory.patience.rate)
+    def _watch(self, allowance: float, count: int, latest: float = inf) -> None:
+        self._pace = Pace(self.seconds(), count, allowance, self.factory.patience.rate, latest)
         self.factory.watch.start(self)
 
     def _watchNoMore(self) -> None:

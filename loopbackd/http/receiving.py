@@ -59,6 +59,7 @@ class Receiving(Lifetime):
     _owesContinue = False
     _kept = 0
     _isLost = False
+    _began = 0.0
     _parser: RequestParser
 
     # What is done with a request.
@@ -176,16 +177,26 @@ class Receiving(Lifetime):
                 raise HTTPError(400, "the connection ended within a request's head")
             if not self._hasHead:
                 self._hasHead = True
-                self.factory.idle.stop(self)
+                self._began = self.seconds()
+                self._isAsking()
                 self.factory.head.start(self)
         elif self._sawEnd:
             self._end()
+
+    def _isAsking(self) -> None:
+        """Nobody waits any more for the client to begin."""
+        self.factory.first.stop(self)
+        self.factory.idle.stop(self)
 
     def _begin(self, head: Head) -> None:
         """A request is there, as far as its head."""
         if self._hasHead:
             self._hasHead = False
             self.factory.head.stop(self)
+        elif head.length != 0:
+            self._began = self.seconds()
+        if not self.requests:
+            self.factory.first.stop(self)
         self.requests += 1
         request = self._current = Request(head, self)
         try:
@@ -240,8 +251,12 @@ class Receiving(Lifetime):
             self._owesContinue = False
             self.write(CONTINUE)
         if self._pace is None:
-            self._watch(self.factory.patience.body, self._received())
+            self._watchBody()
         self._resumeReading()
+
+    def _watchBody(self) -> None:
+        patience = self.factory.patience
+        self._watch(patience.body, self._received(), self._began + patience.request)
 
     def keepRaw(self, raw: bytearray) -> None:
         """For L{Pieces}: what comes in chunks goes there, too, with what frames it."""
@@ -280,7 +295,7 @@ class Receiving(Lifetime):
             if self._sawEnd:
                 self._end()
             elif self._pace is None:
-                self._watch(self.factory.patience.body, self._received())
+                self._watchBody()
             return False
         self._watchNoMore()
         return True

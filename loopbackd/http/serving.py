@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.connection import connectionOf
-from loopbackd.http.errors import HTTPError
+from loopbackd.http.errors import HTTPError, KeptOut
 from loopbackd.http.head import Head
 from loopbackd.http.messages import Answer, ByHand, Request, Response, SwitchProtocols
 from loopbackd.http.parsing import RequestParser
@@ -100,6 +100,8 @@ class HTTP(Receiving):
             answer: Answer = self.factory.site.failed(request, error)
         except Exception:
             answer = self._broke(request)
+        if isinstance(error, KeptOut) and isinstance(answer, Response):
+            answer.closes = True
         return answer
 
     def _broke(self, request: Request) -> Response:
@@ -121,6 +123,7 @@ class HTTP(Receiving):
                 data = wholeAnswer(request.head, answer, self.factory.date(), keep)
             except Exception:
                 answer, keep = self._broke(request), False
+                answer.fields += self.factory.always
                 data = wholeAnswer(request.head, answer, self.factory.date(), keep)
             if data is None:
                 self._working(self._streamed(request, answer, keep))
@@ -225,7 +228,7 @@ class HTTP(Receiving):
             error.status,
             f"{error.detail}\n".encode(),
             "text/plain; charset=utf-8",
-            fields=[*error.fields],
+            fields=[*error.fields, *self.factory.always],
         )
         body = answer.body
         assert isinstance(body, bytes)

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from loopbackd.http.bodies import Pieces
 from loopbackd.http.endpoints import Endpoint, Takes
 from loopbackd.http.errors import HTTPError
-from loopbackd.http.guarding import guard
+from loopbackd.http.guarding import SHIELD, guard, guardChanges
 from loopbackd.http.messages import Answer, ByHand, Request, Response, SwitchProtocols
 from loopbackd.http.routes import Found, Routes, Site
 from loopbackd.stubs.asked import NOT_JSON, Asked
@@ -74,6 +74,7 @@ class StubSite:
         path = request.rawPath
         if path.startswith(RESERVED) and path[len(RESERVED) :][:1] in (b"", b"/"):
             guard(request)
+            guardChanges(request)
             return self._own.find(request)
         keeps = self.journal.most > 0
         request.note = Visit(self.journal.begin(request) if keeps else None)
@@ -94,6 +95,7 @@ class StubSite:
         """What the other site adds is for its own answers."""
         visit = request.note
         if visit is None:
+            answer.fields += SHIELD
             return
         if not visit.isStubbed:
             self.inner.finish(request, answer)

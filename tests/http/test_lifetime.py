@@ -102,3 +102,75 @@ def test_lingeringIsBounded(visit: Visit) -> None:
     assert not visit.transport.aborted
     visit.later(2)
     assert visit.transport.aborted
+
+
+@pytest.fixture
+def strict() -> Iterator[Visit]:
+    """A visit to somebody with little patience for the first byte and for all of a request."""
+    patience = Patience(first=2, head=3, body=4, request=5, idle=6, rate=100)
+    one = Visit(HTTPFactory(makeRoutes(), patience=patience))
+    yield one
+    one.end()
+
+
+def test_firstByte(strict: Visit) -> None:
+    """It has a time of its own, which is that between requests no more once it came."""
+    strict.later(1.9)
+    strict.say(request("/hello"))
+    strict.later(5.9)
+    assert not strict.hasEnded
+    strict.later(0.2)
+    assert strict.hasEnded
+    strict.connect()
+    strict.later(1.9)
+    assert not strict.hasEnded
+    strict.later(0.2)
+    assert strict.hasEnded
+
+
+def test_firstByteOfASlowHead(strict: Visit) -> None:
+    """Its first byte is enough, and then the time of a head counts."""
+    strict.later(1.9)
+    strict.say(b"GET ")
+    strict.later(2.9)
+    assert not strict.hasEnded
+    strict.later(0.2)
+    assert [one.status for one in strict.answers("GET")] == [408]
+
+
+@pytest.mark.parametrize("target", ["/echo", "/count"])
+def test_wholeRequest(strict: Visit, target: str) -> None:
+    """Bytes that come fast enough buy no time beyond that of the whole, which the head began."""
+    whole = request(target, "POST", [("Content-Length", "100000")])
+    strict.say(whole[:9])
+    strict.later(2)
+    strict.say(whole[9:])
+    for _ in range(29):
+        strict.say(b"x" * 100)
+        strict.later(0.1)
+    assert not strict.hasEnded
+    strict.later(1.1)
+    assert [one.status for one in strict.answers("POST")] == [408]
+    assert strict.hasEnded
+
+
+def test_wholeRequestWhileItIsAnswered(strict: Visit) -> None:
+    """What we take ourselves does not count."""
+    strict.say(request("/slowEcho", "POST", body=b"x"))
+    strict.later(7)
+    assert [one.status for one in strict.answers("POST")] == [200]
+
+
+@pytest.mark.parametrize(
+    ("asks", "status"), [(b"nonsense\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX", 408)]
+)
+def test_answersThatNoSiteSees(asks: bytes, status: int) -> None:
+    """They have what all answers of a factory have."""
+    patience = Patience(head=3)
+    site = HTTPFactory(makeRoutes(), patience=patience, always=[("X-Mine", "yes")])
+    visit = Visit(site)
+    visit.say(asks)
+    visit.later(4)
+    (one,) = visit.answers("GET")
+    assert (one.status, one.get("X-Mine")) == (status, "yes")
+    visit.end()

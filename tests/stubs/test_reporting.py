@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from loopbackd.http.guarding import SHIELD
 from loopbackd.stubs.har import archive, isoTime
 from loopbackd.stubs.journal import Entry
 from stubs.stubbing import Stubbed
@@ -234,9 +235,10 @@ def test_itDoesNotLookAtItself() -> None:
         ("localhost", [("Origin", "http://localhost")], 200),
         ("localhost", [("Sec-Fetch-Site", "none")], 200),
         ("localhost", [("Sec-Fetch-Site", "same-origin")], 200),
-        ("example.com", [], 403),
-        ("127.0.0.1.example.com", [], 403),
-        ("", [], 403),
+        ("example.com", [], 421),
+        ("app.test", [], 421),
+        ("127.0.0.1.example.com", [], 421),
+        ("", [], 421),
         ("localhost", [("Origin", "http://localhost:1")], 403),
         ("localhost", [("Origin", "https://localhost")], 403),
         ("localhost", [("Origin", "null")], 403),
@@ -253,6 +255,32 @@ def test_whoMaySee(host: str, fields: list[tuple[str, str]], status: int) -> Non
     (answered,) = one.visit.answers("GET")
     assert answered.status == status
     assert answered.get("Access-Control-Allow-Origin") is None
+    assert (answered.get("Connection") == "close") == (status != 200)
+    assert {*SHIELD} <= {*answered.fields}
+
+
+@pytest.mark.parametrize("path", ["requests", "stubs/reset"])
+@pytest.mark.parametrize(
+    ("fields", "isDone"),
+    [
+        ([], True),
+        ([("User-Agent", "Mozilla/5.0"), ("Sec-Fetch-Site", "same-origin")], True),
+        ([("User-Agent", "Mozilla/5.0"), ("Origin", "http://127.0.0.1:62893")], True),
+        ([("User-Agent", "Mozilla/5.0")], False),
+        ([("Sec-Fetch-Site", "none")], False),
+    ],
+)
+def test_whoMayChange(path: str, fields: list[tuple[str, str]], isDone: bool) -> None:
+    """Programs, and a browser that says which page asks: one of the same origin."""
+    one = Stubbed(TOML)
+    one.ask("/s")
+    method = "DELETE" if path == "requests" else "POST"
+    status = one.ask(f"/_loopbackd/{path}", method, fields=fields).status
+    assert status == (204 if isDone else 403)
+    if path == "requests":
+        assert len(one.site.journal) == (0 if isDone else 1)
+    else:
+        assert [stub.count for stub in one.site.stubs] == [0 if isDone else 1]
 
 
 def test_a_search_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,7 @@ def patienceOf(asked: HTTPSettings) -> Patience:
     return Patience(
         head=asked.head_timeout,
         body=asked.body_timeout,
+        request=asked.request_timeout,
         sending=asked.send_timeout,
         rate=asked.min_rate,
         idle=asked.idle_timeout,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from loopbackd.connection import Connection
-from loopbackd.http.guarding import refuseForeignNames
+from loopbackd.http.guarding import SHIELD, refuseForeignNames
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
 from loopbackd.peer.identity import PeerIdentity
@@ -20,7 +20,7 @@ from loopbackd.tls.facts import factsOf
 routes = Routes("connections")
 
 
-_ELSEWHERE = {403: "Host is not a name of this machine, but could be that of a page of the web"}
+_ELSEWHERE = {421: "Host is not a name of this machine, but could be that of a page of the web"}
 
 
 @routes.add("/connection", group="connection", example="/connection", answers=_ELSEWHERE)
@@ -50,7 +50,7 @@ async def connection(request: Request) -> Response:
 
 def _told(value: Any) -> Response:
     """Not for pages of other origins: it would tell them about the user whose browser has them."""
-    return Bare(200, jsonText(value), JSON)
+    return Bare(200, jsonText(value), JSON, [*SHIELD])
 
 
 def _known(known: Connection, now: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from msgspec import Meta
 
 from loopbackd.http.errors import HTTPError
-from loopbackd.http.guarding import refuseForeignPages
+from loopbackd.http.guarding import refuseForeignNames, refuseForeignPages
 from loopbackd.http.messages import Request, Response, SwitchProtocols
 from loopbackd.http.routes import Routes
 from loopbackd.protocols.httpbin.dialect import answerJSON
@@ -140,7 +140,8 @@ def _addChat(routes: Routes) -> None:
         group=_WEBSOCKET,
         example="/ws?name=me",
         usual=101,
-        answers=_OPENS | {403: "a page of another machine's asks"},
+        answers=_OPENS
+        | {403: "a page of another machine's asks", 421: "Host is not a name of this machine"},
         produces=[],
         reads={"Origin": "the page that asks; it must be this machine's"},
     )
@@ -151,6 +152,7 @@ def _addChat(routes: Routes) -> None:
         A client that does not read what others say is closed with 1013.  What is said is for those
         on this machine: a page of the web cannot come in, as the field Origin tells.
         """
+        refuseForeignNames(request)
         refuseForeignPages(request)
         # Compressed for each of a thousand members, a message would take seconds.
         talk = partial(rooms.chat, room=room, name=name)

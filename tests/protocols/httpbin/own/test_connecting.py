@@ -12,6 +12,7 @@ from programs import Program, run, urlOf
 from twisted.internet import reactor as realReactor
 from visiting import Visit, ask, request
 
+from loopbackd.http.guarding import SHIELD
 from loopbackd.protocols.httpbin.site import makeSite
 from loopbackd.testing import serving
 
@@ -113,8 +114,8 @@ def test_withoutThreads() -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("page.example:62893", 403),
-        ("127.0.0.1.page.example", 403),
+        ("page.example:62893", 421),
+        ("127.0.0.1.page.example", 421),
         ("localhost:62893", 200),
         ("app.localhost", 200),
         ("app.test", 200),
@@ -125,4 +126,7 @@ def test_withoutThreads() -> None:
 )
 def test_not_under_the_name_of_a_page(target: str, host: str, status: int) -> None:
     """Nor does a page whose own name was made to lead here."""
-    assert ask(makeSite(), target, fields=[("Host", host)]).status == status
+    answer = ask(makeSite(), target, fields=[("Host", host)])
+    assert answer.status == status
+    if status == 200:
+        assert {*SHIELD} <= {*answer.fields}

@@ -288,9 +288,9 @@ def test_bad_handshakes(bad: BadHandshake) -> None:
 @pytest.mark.parametrize(
     ("origin", "status"),
     [
-        ("http://page.example", 403),
-        ("http://page.example:62893", 403),
-        ("https://localhost.page.example", 403),
+        ("http://page.example", 421),
+        ("http://page.example:62893", 421),
+        ("https://localhost.page.example", 421),
         ("null", 403),
         ("file://", 403),
         ("chrome-extension://localhost", 403),
@@ -307,6 +307,11 @@ def test_no_page_of_the_web_is_in_the_room(origin: str, status: int) -> None:
     visit = Visit(makeSite())
     visit.say(request("/ws?name=page", fields=[*UPGRADE, ("Origin", origin), host]))
     assert visit.heard.startswith(b"HTTP/1.1 %d " % status)
+    if status == 421:
+        # Nor under our own name.
+        visit = Visit(makeSite())
+        visit.say(request("/ws?name=page", fields=[*UPGRADE, ("Origin", origin)]))
+        assert visit.heard.startswith(b"HTTP/1.1 403 ")
 
 
 def test_at_an_address_of_the_network() -> None:

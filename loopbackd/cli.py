@@ -11,6 +11,7 @@ from loopbackd.commands.authority import ca
 from loopbackd.commands.catalogue import profiles, toxics
 from loopbackd.commands.completion import completion
 from loopbackd.commands.doctor import doctor
+from loopbackd.commands.hosts import hosts
 from loopbackd.commands.services import reset, service
 from loopbackd.commands.toxics import toxic
 from loopbackd.control.listening import check
@@ -30,7 +31,7 @@ def main() -> None:
     """
 
 
-for command in (doctor, ca, service, toxic, reset, toxics, profiles, completion):
+for command in (doctor, hosts, ca, service, toxic, reset, toxics, profiles, completion):
     main.add_command(command)
 
 

@@ -24,20 +24,31 @@ def asUser(uid: int, call: Callable[[], T]) -> T:
 
     @raise AssertionError: it raised; with its traceback.
     """
-    if os.geteuid() == uid:
-        return call()
+    return call() if os.geteuid() == uid else inChild(lambda: _become(uid), call)
+
+
+def _become(uid: int) -> None:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    # Its own /proc is shut for a process that has changed its user, until it is dumpable.
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def inChild(prepare: Callable[[], object], call: Callable[[], T]) -> T:
+    """
+    What it returns in a process of its own, which was prepared for it.
+
+    @raise AssertionError: either of the two raised; with its traceback.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
             os.close(reading)
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            # Its own /proc is shut for a process that has changed its user, until it is dumpable.
-            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
             try:
+                prepare()
                 said: Any = (True, call())
             except BaseException:
                 said = (False, traceback.format_exc())

@@ -7,11 +7,13 @@ does not answer at all.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from loopbackd.doctor.asked import Asked, joined
+from loopbackd.doctor.checks.hostsfile import checkHosts
 from loopbackd.doctor.checks.listening import (
     checkAccepting,
     checkFamilies,
@@ -21,10 +23,15 @@ from loopbackd.doctor.checks.listening import (
     checkReach,
     checkShadows,
 )
+from loopbackd.doctor.checks.proxies import checkProxies
 from loopbackd.doctor.facts.attempt import Attempt, attempt
+from loopbackd.doctor.facts.hostsfile import readHosts
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
+from loopbackd.doctor.facts.nameservice import readSwitch
+from loopbackd.doctor.facts.proxies import Target, readProxies
 from loopbackd.doctor.facts.sockets import sockets
 from loopbackd.doctor.finding import Finding, Severity, inOrder
+from loopbackd.net.endpoint import hasIPv6
 from loopbackd.peer.holder import nameProcess
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import findProcesses
@@ -36,7 +43,30 @@ _MOST_ADDRESSES: Final = 4
 def examine(asked: Asked) -> list[Finding]:
     """Say what is to be found about connecting to an address, the worst first."""
     resolved = resolve(asked.host) if asked.isName else Resolved(asked.host, (asked.host,))
-    return inOrder([*checkName(resolved), *_connecting(asked, resolved)])
+    return inOrder(
+        [
+            *checkName(resolved),
+            *_connecting(asked, resolved),
+            *_names(asked, resolved),
+            *_proxies(asked, resolved),
+        ]
+    )
+
+
+def _names(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
+    """Of the hosts file, where a name was asked for."""
+    if asked.isName:
+        localhost = resolved if asked.host == "localhost" else resolve("localhost")
+        yield from checkHosts(readHosts(), readSwitch(), localhost, hasIPv6(), socket.gethostname())
+
+
+def _proxies(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
+    """Whether a client asks a proxy for what is on this machine."""
+    if (asked.isTLS and not asked.isHTTP) or not any(map(isOwn, resolved.addresses)):
+        return
+    schemes = (asked.scheme,) if asked.isHTTP else ("http", "https")
+    targets = [Target(scheme, asked.host, asked.port) for scheme in schemes]
+    yield from checkProxies(readProxies(), targets)
 
 
 def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:

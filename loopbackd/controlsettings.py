@@ -23,6 +23,8 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @ivar uids: the uids or user names that may use it besides root and the daemon's own.
     @ivar allow_remote: services that are added through it may listen where other machines can
         reach them; the API itself never does.
+    @ivar allow_addresses: the machines that may connect to those, where the service itself neither
+        says which nor speaks TLS from the first byte.
     @ivar max_body: bytes of a request's body.
     @ivar max_head: bytes of a request's head.
     @ivar timeout: seconds until the first byte, then for all of a request, and then to take its
@@ -36,6 +38,7 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     names: tuple[Annotated[str, msgspec.Meta(pattern=_NAME, max_length=253)], ...] = ()
     uids: tuple[Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)] | str, ...] = ()
     allow_remote: bool = False
+    allow_addresses: tuple[Annotated[str, msgspec.Meta(min_length=1)], ...] = ()
     max_body: Annotated[int, msgspec.Meta(ge=1024, le=1 << 26)] = 1 << 20
     max_head: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 16384
     timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0

@@ -14,6 +14,7 @@ from loopbackd.net.closing import resetAndClose
 from loopbackd.net.deadlines import Deadlines
 from loopbackd.net.endpoint import shown
 from loopbackd.peer.identity import PeerIdentity
+from loopbackd.peer.networks import Networks
 from loopbackd.settings import ServiceSettings
 from loopbackd.share import Share
 
@@ -81,6 +82,8 @@ class Gate:
     A refused connection is reset before a byte of it was read.
 
     @param allowed: the uids that may come in; L{None} for everybody.
+    @param networks: the machines that may; L{None} for all. What a PROXY header says counts for
+        nothing: it has not been read yet.
     """
 
     def __init__(
@@ -90,9 +93,11 @@ class Gate:
         connections: Connections,
         room: Room,
         clock: IReactorTime,
+        networks: Networks | None = None,
     ) -> None:
         self.name = settings.name
         self._allowed = allowed
+        self._networks = networks
         self._connections = connections
         self._room = room
         self._identify = connections.identify
@@ -111,6 +116,9 @@ class Gate:
 
     def admit(self, sock: socket.socket, remote: IAddress) -> Connection | None:
         """Enter an accepted stream in the table, or reset it."""
+        if self._networks is not None and not self._networks.has(getattr(remote, "host", None)):
+            self._refuse(sock, remote, "that machine is not in allow_addresses")
+            return None
         if len(self._connections) >= self._room.limit:
             self._refuse(sock, remote, "the daemon has no room: max_connections is reached")
             return None

@@ -7,6 +7,7 @@ import os
 import socket
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IProtocolFactory
@@ -15,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.connection import Connection
+from loopbackd.exposed import whyNot
 from loopbackd.live import LiveService
 from loopbackd.net.endpoint import (
     Endpoint,
@@ -29,7 +31,6 @@ from loopbackd.net.endpoint import (
 from loopbackd.net.reactor import Doorway, PlainReactor
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.port import whoHolds, whoHoldsPath
-from loopbackd.prepared import refusedAsRemote
 from loopbackd.settings import ServiceSettings, SettingsError
 from loopbackd.systemd import explainSystemd
 
@@ -165,9 +166,11 @@ class Listener:
         unfit = explainSystemd(endpoint.text, os.environ)
         if unfit is not None:
             raise SettingsError(f"service {self._name!r}: {unfit}")
-        if endpoint.kind == "stdio" and not self._settings.allow_remote:
+        if endpoint.kind == "stdio" and (
+            why := whyNot(self._settings, "standard input", hasAddresses=False)
+        ):
             # It would be in use before anybody could ask where it leads.
-            raise SettingsError(refusedAsRemote(self._settings, "standard input"))
+            raise SettingsError(why)
         failures: list[Failure] = []
         ports: list[IListeningPort] = []
         listening = Deferred.fromCoroutine(listen(Doorway(self._core, self), endpoint, self))
@@ -186,9 +189,14 @@ class Listener:
             port.stopListening()
             return
         host = port.getHost() if hasattr(port, "getHost") else None
-        if host is not None and reachableByOthers(host) and not self._settings.allow_remote:
-            port.stopListening()
-            raise SettingsError(refusedAsRemote(self._settings, shown(host)))
+        if host is not None and reachableByOthers(host):
+            # One that does not ask the gate lets everybody in.
+            isSeen = getattr(port, "door", None) is self
+            hasAddresses = isSeen and isinstance(host, (IPv4Address, IPv6Address))
+            why = whyNot(self._settings, shown(host), hasAddresses)
+            if why:
+                port.stopListening()
+                raise SettingsError(why)
         self.ports.append(port)
 
     def _openedLate(

@@ -38,7 +38,9 @@ class LiveService:
         self.prepared = prepared
         self.toxics = toxics
         self.bound: IAddress | None = None
-        self.gate = Gate(prepared.settings, prepared.allowed, connections, room, core)
+        self.gate = Gate(
+            prepared.settings, prepared.allowed, connections, room, core, prepared.networks
+        )
         factory = prepared.factory
         if IServedFactory.providedBy(factory):
             try:

@@ -55,7 +55,11 @@ class Options(usage.Options):
     ]
     optFlags = [  # noqa: RUF012
         ["no-twin", None, "Leave the same port on [::1] alone."],
-        ["allow-remote", None, "Permit endpoints that other machines can reach."],
+        [
+            "allow-remote",
+            None,
+            "Permit endpoints that other machines can reach, for those of --allow-address.",
+        ],
     ]
     compData = usage.Completions(optActions={"config": usage.CompleteFiles("*.toml")})
 
@@ -66,6 +70,7 @@ class Options(usage.Options):
         super().__init__()
         self._serve: list[tuple[str, str]] = []
         self._relay: list[tuple[str, str, str]] = []
+        self._addresses: list[str] = []
         # twistd --rundir goes elsewhere before the next reload.
         self._directory = Path.cwd()
 
@@ -93,6 +98,13 @@ class Options(usage.Options):
         self._relay.append((name, *splitRelay(rest)))
 
     opt_r = opt_relay
+
+    def opt_allow_address(self, network: str) -> None:
+        """
+        Machines that may connect, an address or a network as 192.0.2.0/24, and always this one; can
+        be given more than once.
+        """
+        self._addresses.append(network)
 
     def opt_version(self) -> None:
         """
@@ -163,6 +175,7 @@ class Options(usage.Options):
         instead += ["--serve"] if self._serve else []
         instead += ["--relay"] if self._relay else []
         instead += [f"--{name}" for name in ("no-twin", "allow-remote") if self[name]]
+        instead += ["--allow-address"] if self._addresses else []
         instead += ["--drain"] if self["drain"] is not None else []
         if instead:
             raise SettingsError(f"{instead[0]} and --config: write it into {self['config']}")
@@ -180,6 +193,7 @@ class Options(usage.Options):
         everything += [(name, "relay", endpoint, target) for name, endpoint, target in self._relay]
         taken = {name for name, _, _ in self._relay}
         for name, protocol, endpoint, target in everything:
+            isPath = endpoint.startswith("unix:")
             services.append(
                 {
                     "name": name
@@ -189,6 +203,7 @@ class Options(usage.Options):
                     "target": target,
                     "twin": not self["no-twin"],
                     "allow_remote": bool(self["allow-remote"]),
+                    "allow_addresses": [] if isPath else self._addresses,
                 }
             )
         asked: dict[str, Any] = {"service": services}

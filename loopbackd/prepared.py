@@ -14,6 +14,7 @@ import msgspec
 from twisted.internet.interfaces import IProtocolFactory
 
 from loopbackd import logs
+from loopbackd.exposed import networksOf, whyNot
 from loopbackd.faults.profiles import expand
 from loopbackd.faults.toxics import check as checkToxics
 from loopbackd.net.endpoint import Endpoint, EndpointError, checkKind, parse
@@ -114,6 +115,8 @@ class Prepared:
     """
     A service that could listen: settings that were found good, and the factory they ask for.
 
+    @ivar allowed: the uids that may connect; L{None} for everybody.
+    @ivar networks: the machines that may; L{None} for all.
     @ivar toxics: those of its profile, and then its own.
     """
 
@@ -132,8 +135,9 @@ class Prepared:
         except ValueError as error:
             raise SettingsError(f"service {settings.name!r}: {error}") from error
         self.allowed = _allowedUids(settings)
-        if self.endpoint.isRemote and not settings.allow_remote:
-            raise SettingsError(refusedAsRemote(settings, f"{self.endpoint.host}"))
+        self.networks = networksOf(settings)
+        if self.endpoint.isRemote and (why := whyNot(settings, f"{self.endpoint.host}")):
+            raise SettingsError(why)
         speaksFirst = settings.protocol in SPEAK_ONLY and settings.tls is None
         if settings.first_byte_timeout and speaksFirst:
             raise SettingsError(
@@ -326,14 +330,3 @@ def _allowedUids(settings: ServiceSettings) -> frozenset[int] | None:
                 " write a name of this machine's or a uid"
             ) from None
     return frozenset(uids)
-
-
-def refusedAsRemote(settings: ServiceSettings, where: str) -> str:
-    """Why a service may not listen where other machines can reach it, and what to do."""
-    isIPv6 = settings.endpoint.startswith("tcp6:")
-    loopback = r"interface=\:\:1 (with its colons escaped)" if isIPv6 else "interface=127.0.0.1"
-    return (
-        f"service {settings.name!r}: endpoint {settings.endpoint!r} listens on {where}, which other"
-        f" machines can reach, and nothing here asks for a password; add {loopback}, or"
-        " allow_remote = true (--allow-remote) if you mean it"
-    )

@@ -108,7 +108,10 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         L{loopbackd.faults.profiles}); empty for none.
     @ivar toxic: the faults they begin with besides.
     @ivar twin: also claim the same port on C{[::1]} where the endpoint is on C{127.0.0.1}.
-    @ivar allow_remote: permit an endpoint that other machines can reach.
+    @ivar allow_remote: permit an endpoint that other machines can reach, where C{allow_addresses}
+        says who may come, or the protocol speaks TLS from the first byte.
+    @ivar allow_addresses: the machines that may connect, as addresses and networks, and always
+        this one; empty for all.
     @ivar allow_uids: the uids or user names that may connect; empty for everybody.
     @ivar max_connections: how many may be open at once; 0 for as many as there is room for.
     @ivar max_connections_per_uid: how many of them may be one user's; 0 for half of
@@ -133,6 +136,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     toxic: tuple[ToxicSettings, ...] = ()
     twin: bool = True
     allow_remote: bool = False
+    allow_addresses: tuple[Annotated[str, msgspec.Meta(min_length=1)], ...] = ()
     allow_uids: tuple[Uid | str, ...] = ()
     max_connections: Count = 0
     max_connections_per_uid: Count = 0

@@ -14,7 +14,8 @@ import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor as realReactor
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
@@ -22,6 +23,7 @@ from loopbackd import gate as gateModule
 from loopbackd.connection import Connection, Connections
 from loopbackd.gate import Gate, Room, raiseDescriptorLimit
 from loopbackd.peer.identity import PeerIdentity
+from loopbackd.peer.networks import Networks
 from loopbackd.settings import ServiceSettings
 from loopbackd.testing import addressOf, serving
 
@@ -80,7 +82,11 @@ class House:
     """A gate with all around it."""
 
     def __init__(
-        self, allowed: frozenset[int] | None = None, room: int = 1000, **settings: Any
+        self,
+        allowed: frozenset[int] | None = None,
+        room: int = 1000,
+        networks: Networks | None = None,
+        **settings: Any,
     ) -> None:
         self.clock = Clock()
         self.asked = 0
@@ -88,6 +94,7 @@ class House:
         self.room = Room(self.connections)
         self.room.limit = room
         self.room.share.limit = max(1, room // 2)
+        self._networks = networks
         self.gate = self.anotherGate(allowed, **settings)
         self.totals = self.connections.totals("a")
 
@@ -95,17 +102,19 @@ class House:
         """A gate of the same service, as after a reload."""
         asked = ServiceSettings(name="a", **settings)
         clock: Any = self.clock
-        self.gate = Gate(asked, allowed, self.connections, self.room, clock)
+        self.gate = Gate(
+            asked, allowed, self.connections, self.room, clock, networks=self._networks
+        )
         return self.gate
 
     def identify(self, sock: Any) -> PeerIdentity:
         self.asked += 1
         return identify(sock)
 
-    def knock(self, uid: int | None = 0) -> Connection | None:
+    def knock(self, uid: int | None = 0, remote: IAddress = PEER) -> Connection | None:
         """Somebody connects; whoever is refused must see a reset."""
         sock: Any = Sock(uid)
-        connection = self.gate.admit(sock, PEER)
+        connection = self.gate.admit(sock, remote)
         if connection is None:
             assert sock.wasReset
         else:
@@ -144,6 +153,23 @@ def test_allow_uids(warnings: list[str]) -> None:
     assert "uid 3 is not in allow_uids" in warnings[0] and "127.0.0.1" in warnings[0]
     assert "who connects is unknown: nobody can tell" in warnings[1]
     assert (house.totals.open, house.totals.refused) == (2, 2)
+
+
+def test_allow_addresses(warnings: list[str]) -> None:
+    """Machines that are not listed are reset, once a second with a line, before anything else."""
+    house = House(frozenset([1]), networks=Networks(["192.0.2.0/24"]))
+    strangers = [IPv4Address("TCP", "192.0.3.1", 5), IPv6Address("TCP", "2001:db8::1", 5)]
+    for stranger in strangers * 2:
+        assert house.knock(1, stranger) is None
+    assert house.asked == 0 and house.totals.refused == 4
+    (line,) = warnings
+    assert "refused 192.0.3.1:5: that machine is not in allow_addresses" in line
+    assert house.knock(1, IPv6Address("TCP", "::ffff:192.0.2.9", 5))
+    assert house.knock(1) and house.knock(1, UNIXAddress(None))
+    assert house.knock(2, IPv4Address("TCP", "192.0.2.9", 5)) is None
+    house.clock.advance(1)
+    house.knock(1, strangers[1])
+    assert "refused [2001:db8::1]:5" in warnings[-1] and "4 more" in warnings[-1]
 
 
 def test_an_empty_list_of_uids_lets_nobody_in() -> None:

@@ -26,7 +26,7 @@ from loopbackd.net.endpoint import listen as reallyListen
 from loopbackd.net.reactor import PlainReactor
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.prepared import Prepared
-from loopbackd.settings import ServiceSettings, SettingsError
+from loopbackd.settings import ServiceSettings, SettingsError, TLSSettings
 from loopbackd.tls.store import AuthorityStore
 
 
@@ -238,7 +238,9 @@ def test_a_port_that_may_not_be_used(house: House, needsRoot: None) -> None:
 
 def test_an_address_that_is_not_ours(house: House) -> None:
     """One that is kept for documentation (RFC 5737)."""
-    line = house.refusal("tcp:0:interface=192.0.2.1", allow_remote=True)
+    line = house.refusal(
+        "tcp:0:interface=192.0.2.1", allow_remote=True, allow_addresses=("192.0.2.0/24",)
+    )
     assert "this machine does not have the address 192.0.2.1" in line
 
 
@@ -297,7 +299,41 @@ def test_an_endpoint_that_turns_out_to_be_remote_is_closed(house: House, monkeyp
     assert f"0.0.0.0:{ports[0]}" in line
     house.turn()
     assert isFree("127.0.0.1", ports[0])
-    assert len(house.opened("carrier:pigeon", allow_remote=True).ports) == 1
+    line = house.refusal("carrier:pigeon", allow_remote=True)
+    assert "every machine speak to it in the clear" in line and f"0.0.0.0:{ports[1]}" in line
+    known: dict[str, Any] = {"allow_remote": True, "allow_addresses": ("192.0.2.0/24",)}
+    assert len(house.opened("carrier:pigeon", **known).ports) == 1
+
+
+def test_an_endpoint_where_nobody_is_asked_who_they_are(house: House, monkeypatch: Any) -> None:
+    """A list of addresses is no use there: it would let everybody in."""
+
+    class Port:
+        stopped = False
+
+        def getHost(self) -> str:
+            return "the moon"
+
+        def stopListening(self) -> None:
+            self.stopped = True
+
+    port = Port()
+
+    async def listen(*_: Any) -> Any:
+        return port
+
+    monkeypatch.setattr(listenerModule, "listen", listen)
+    known: dict[str, Any] = {"allow_remote": True, "allow_addresses": ("192.0.2.0/24",)}
+    line = house.refusal("carrier:pigeon", **known)
+    assert "listens on the moon, and from which machine somebody comes cannot be seen" in line
+    assert "[service.tls]" in line and port.stopped
+    assert house.opened("carrier:pigeon", allow_remote=True, tls=TLSSettings()).ports == [port]
+
+
+def test_standard_input_may_be_from_anywhere(house: House) -> None:
+    """It is refused before it is read, also with a list that could not be looked at."""
+    assert "standard input, which other machines can reach" in house.refusal("stdio:")
+    assert "cannot be seen there" in house.refusal("stdio:", allow_remote=True)
 
 
 def test_other_failures_are_told_with_their_name(house: House, monkeypatch: Any) -> None:

@@ -88,8 +88,11 @@ def test_no_options_are_the_settings_of_an_empty_file() -> None:
 
 
 def test_flags_are_for_every_service() -> None:
-    """--no-twin, --allow-remote and --drain."""
-    settings = parsed(f"--no-twin --allow-remote --drain 2.5 -s echo@tcp:1 -s echo@{ONE}").settings
+    """--no-twin, --allow-remote, --allow-address (where there are any) and --drain."""
+    line = "--no-twin --allow-remote --allow-address 192.0.2.0/24 --allow-address 2001:db8::1"
+    settings = parsed(f"{line} --drain 2.5 -s echo@tcp:1 -s echo@{ONE} -s echo@unix:/x").settings
+    networks = [service.allow_addresses for service in settings.service]
+    assert networks == [("192.0.2.0/24", "2001:db8::1")] * 2 + [()]
     assert settings.drain == 2.5
     assert all(not service.twin and service.allow_remote for service in settings.service)
 
@@ -101,7 +104,9 @@ def test_flags_are_for_every_service() -> None:
         ("--protocol ./none.py:P", "none.py: No such file"),
         ("--listen tcp:http", "port 'http' is not a number"),
         ("--listen tcp:7007", "which other machines can reach"),
-        ("--serve echo@tcp:7007", "allow_remote = true (--allow-remote) if you mean it"),
+        ("--serve echo@tcp:7007", "(--allow-remote --allow-address 192.0.2.0/24)"),
+        ("--serve echo@tcp:7007 --allow-remote", "(--allow-address 192.0.2.0/24)"),
+        ("--listen tcp:7 --allow-remote --allow-address x", "allow_addresses: 'x' is no network"),
         ("--drain=-1", "options: drain = -1.0: expected a number >= 0.0"),
         ("--drain soon", "--drain 'soon': write seconds, for example --drain 5"),
         ("--drain nan", "options: drain = nan"),
@@ -206,6 +211,7 @@ def test_a_reload_that_fails_names_the_file(tmp_path: Path) -> None:
         "--relay 1=a:1",
         "--no-twin",
         "--allow-remote",
+        "--allow-address 192.0.2.1",
         "--drain 5",
     ],
 )
@@ -270,6 +276,7 @@ def test_the_help_names_every_option() -> None:
         "drain",
         "no-twin",
         "allow-remote",
+        "allow-address",
     ):
         assert f"--{option}" in text
     assert DEFAULT_ENDPOINT in text

@@ -48,13 +48,15 @@ def refusal(**keys: Any) -> str:
     ],
 )
 def test_an_endpoint_that_others_can_reach_is_refused(endpoint: str, where: str) -> None:
-    """The message says why, and both ways out; allow_remote is one of them."""
+    """The message says why, and the ways out: loopback, a list of addresses, or TLS."""
     message = refusal(endpoint=endpoint)
     assert f"listens on {where}, which other machines can reach" in message
-    assert "or allow_remote = true (--allow-remote) if you mean it" in message
+    assert 'allow_remote = true with allow_addresses = ["192.0.2.0/24"]' in message
+    assert "--allow-remote --allow-address 192.0.2.0/24" in message and "[service.tls]" in message
     loopback = r"interface=\:\:1" if endpoint.startswith("tcp6") else "interface=127.0.0.1"
     assert f"add {loopback}" in message
-    assert prepared(endpoint=endpoint, allow_remote=True).endpoint.isRemote
+    allowed = prepared(endpoint=endpoint, allow_remote=True, allow_addresses=("192.0.2.0/24",))
+    assert allowed.endpoint.isRemote
 
 
 @pytest.mark.parametrize(

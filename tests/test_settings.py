@@ -58,6 +58,7 @@ def test_every_key_is_read() -> None:
         routes = { http = "echo", silent = { protocol = "hello", options = { a = 1 } } }
         twin = false
         allow_remote = true
+        allow_addresses = ["192.0.2.0/24", "2001:db8::1"]
         allow_uids = [0, "nobody"]
         max_connections = 5
         max_connections_per_uid = 2
@@ -77,6 +78,7 @@ def test_every_key_is_read() -> None:
                 routes=Routes(http="echo", silent=Route(protocol="hello", options={"a": 1})),
                 twin=False,
                 allow_remote=True,
+                allow_addresses=("192.0.2.0/24", "2001:db8::1"),
                 allow_uids=(0, "nobody"),
                 max_connections=5,
                 max_connections_per_uid=2,

@@ -22,6 +22,7 @@ from loopbackd.listener import Listener
 from loopbackd.logs import OncePerSecond
 from loopbackd.net.closing import resetAndClose
 from loopbackd.net.endpoint import EndpointError, checkKind, parse, shown
+from loopbackd.peer.networks import Networks
 from loopbackd.service import Loopback
 from loopbackd.settings import ServiceSettings, SettingsError
 
@@ -221,6 +222,10 @@ def check(settings: ControlSettings) -> ServiceSettings:
     @raise SettingsError: it cannot be had.
     """
     uidsOf(settings)
+    try:
+        Networks(settings.allow_addresses)
+    except ValueError as error:
+        raise SettingsError(f"control: allow_addresses: {error}") from None
     text = _private(settings.endpoint) if settings.isOn else DEFAULT_CONTROL
     try:
         endpoint = parse(text)

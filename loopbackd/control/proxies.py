@@ -23,6 +23,7 @@ from loopbackd.control.files import namedByTarget, refuseFiles
 from loopbackd.control.notes import warnOfUnknown
 from loopbackd.control.toxics import MOST_TOXICS, asProxyToxic, readToxic
 from loopbackd.controlsettings import ControlSettings
+from loopbackd.exposed import speaksOnlyTLS
 from loopbackd.faultsettings import ToxicSettings
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request
@@ -128,6 +129,7 @@ class Proxies:
             where = resolved(host) if asked.enabled else host
         except AddressError as error:
             raise HTTPError(500, f"listen tcp: {error}") from None
+        networks = self._mayCome(where, port)
         settings = ServiceSettings(
             name=asked.name,
             enabled=asked.enabled,
@@ -137,7 +139,8 @@ class Proxies:
             relay=RelaySettings(refused="close"),
             toxic=asked.toxics,
             twin=False,
-            allow_remote=self._mayListen(where, port),
+            allow_remote=bool(networks),
+            allow_addresses=networks,
         )
         return self._do(lambda: self._loopback.add(settings))
 
@@ -152,20 +155,33 @@ class Proxies:
         if added >= most:
             raise HTTPError(503, f"{most} services were added already; remove some")
 
-    def _mayListen(self, host: str, port: int) -> bool:
+    def _mayCome(
+        self, host: str, port: int, before: ServiceSettings | None = None
+    ) -> tuple[str, ...]:
         """
-        Whether a host is one that other machines can reach.
+        The networks that may come to a relay on that host; none where it is this machine's.
 
-        @raise HTTPError: 400; it is, and that is not allowed.
+        @param before: what the relay is now, which may say who comes.
+        @raise HTTPError: 400; other machines could reach it, and that is not allowed.
         """
-        isRemote = not isLoopback(host)
-        if isRemote and not self._settings().allow_remote:
+        if isLoopback(host):
+            return ()
+        control = self._settings()
+        where = f"listen = {joined(host, port)}: other machines could reach that"
+        if not control.allow_remote:
             raise HTTPError(
                 400,
-                f"listen = {joined(host, port)}: other machines could reach that; listen on"
-                " 127.0.0.1, or let allow_remote = true stand in [control]",
+                f"{where}; listen on 127.0.0.1, or let allow_remote = true stand in [control]",
             )
-        return isRemote
+        networks = (before.allow_addresses if before else ()) or control.allow_addresses
+        if not networks and not (before and speaksOnlyTLS(before)):
+            raise HTTPError(
+                400,
+                f"{where} without TLS; listen on 127.0.0.1, let allow_addresses ="
+                ' ["192.0.2.0/24"] in [control] say which may come, or add it with POST /services'
+                " and a tls table",
+            )
+        return networks
 
     def change(self, live: LiveService, asked: Asked) -> LiveService:
         """
@@ -183,12 +199,16 @@ class Proxies:
             except AddressError as error:
                 raise HTTPError(500, str(error)) from None
             if joined(where, port) != listenOf(live):
-                remote = self._mayListen(where, port)
+                networks = self._mayCome(where, port, before)
+                remote = not isLoopback(where)
                 # One that does not listen yet is told as it was asked for.
                 endpoint = endpointFor(where if after.enabled else host, port)
                 isMoved = port == 0
                 after = msgspec.structs.replace(
-                    after, endpoint=endpoint, allow_remote=remote or before.allow_remote
+                    after,
+                    endpoint=endpoint,
+                    allow_remote=remote or before.allow_remote,
+                    allow_addresses=networks or before.allow_addresses,
                 )
         if "upstream" in members and asked.upstream != upstreamOf(live):
             if not asked.upstream:

@@ -172,7 +172,7 @@ def serviceRoutes(
         if not isinstance(name, str) or not name:
             raise HTTPError(400, "the body: name is missing; give the service one")
         checkName(name)
-        wanted = settingsFrom(request, given, name, settings().allow_remote)
+        wanted = settingsFrom(request, given, name, settings())
         proxies.refuseTooMany()
         return _done(loopback, lambda: loopback.add(wanted), 201)
 
@@ -203,7 +203,7 @@ def serviceRoutes(
             raise HTTPError(400, "name: a service keeps its name; add another one")
         merged = {**asked(before), **given}
         merged = {k: v for k, v in merged.items() if v is not None}
-        wanted = settingsFrom(request, merged, service, settings().allow_remote, before)
+        wanted = settingsFrom(request, merged, service, settings(), before)
         answer = _done(loopback, lambda: loopback.replace(service, wanted))
         await request.on.sleep(0)
         return answer

@@ -10,6 +10,8 @@ from loopbackd.control.bodies import checkName
 from loopbackd.control.defaults import defaultsOf
 from loopbackd.control.files import namedBy, refuseFiles
 from loopbackd.control.toxics import MOST_TOXICS
+from loopbackd.controlsettings import ControlSettings
+from loopbackd.exposed import speaksOnlyTLS
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request
 from loopbackd.prepared import protocolsOf
@@ -38,7 +40,7 @@ def settingsFrom(
     request: Request,
     given: dict[str, Any],
     name: str,
-    allowsRemote: bool,
+    control: ControlSettings,
     before: ServiceSettings | None = None,
 ) -> ServiceSettings:
     """
@@ -46,7 +48,8 @@ def settingsFrom(
 
     @param given: what the client says of it.
     @param name: what it will be called.
-    @param allowsRemote: whether it may listen where other machines can reach it.
+    @param control: whether it may listen where other machines can reach it, and which of them may
+        come if nothing is said of that.
     @param before: what it is now.
     @raise HTTPError: 400; something is wrong with them, or not for clients to ask for.
     """
@@ -57,7 +60,7 @@ def settingsFrom(
     except SettingsError as error:
         why = str(error).replace("service 'it': ", "").replace("service it: ", "")
         raise HTTPError(400, why) from None
-    if found.allow_remote and not allowsRemote:
+    if found.allow_remote and not control.allow_remote:
         raise HTTPError(
             400,
             "allow_remote = true: the operator has not allowed that; let allow_remote = true"
@@ -75,4 +78,7 @@ def settingsFrom(
     if len(found.toxic) > MOST_TOXICS:
         raise HTTPError(400, f"toxic: {MOST_TOXICS} are the most")
     refuseFiles(request, namedBy(found), namedBy(before) if before else ())
-    return msgspec.structs.replace(found, name=name)
+    networks = found.allow_addresses
+    if found.allow_remote and not networks and not speaksOnlyTLS(found):
+        networks = control.allow_addresses
+    return msgspec.structs.replace(found, name=name, allow_addresses=networks)

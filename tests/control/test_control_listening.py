@@ -230,6 +230,7 @@ async def test_services_that_are_full_do_not_concern_it() -> None:
         (ControlSettings(uids=("nobody-of-that-name",)), "there is no user 'nobody-of-that-name'"),
         (ControlSettings(endpoint="off", uids=("nobody-of-that-name",)), "there is no user"),
         (ControlSettings(endpoint="tcp:0"), "other machines could reach it"),
+        (ControlSettings(allow_addresses=("10.0.0.0/7", "x")), "allow_addresses: 'x' is no"),
         (ControlSettings(endpoint="tpc:0:interface=127.0.0.1"), "did you mean 'tcp'?"),
     ],
 )

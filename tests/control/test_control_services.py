@@ -301,7 +301,31 @@ async def test_other_machines_only_where_allowed() -> None:
     async with running(control=control) as api:
         body = {**ECHO, "endpoint": "tcp:0"}
         assert (await api.ask("POST", "/services", body)).status == 400
-        assert (await added(api, endpoint="tcp:0", allow_remote=True))["listening"]
+        told = await api.ask("POST", "/services", {**body, "allow_remote": True})
+        assert told.status == 400 and "speak to it in the clear" in told.error
+        one = await added(api, name="one", endpoint="tcp:0", allow_remote=True, tls={"alpn": []})
+        assert one["listening"] and "allow_addresses" not in one["settings"]
+        networks = ["192.0.2.0/24"]
+        two = await added(
+            api, name="two", endpoint="tcp:0", allow_remote=True, allow_addresses=networks
+        )
+        assert two["settings"]["allow_addresses"] == networks
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_operator_can_say_which_machines() -> None:
+    """For services that are added without saying it, and for those alone."""
+    control = ControlSettings(
+        endpoint=HERE, twin=False, allow_remote=True, allow_addresses=("10.0.0.0/8",)
+    )
+    async with running(control=control) as api:
+        one = await added(api, name="one", endpoint="tcp:0", allow_remote=True)
+        assert one["settings"]["allow_addresses"] == ["10.0.0.0/8"]
+        own = {"allow_addresses": ["192.0.2.1"]}
+        two = await added(api, name="two", endpoint="tcp:0", allow_remote=True, **own)
+        assert two["settings"]["allow_addresses"] == ["192.0.2.1"]
+        three = await added(api, name="three", endpoint="tcp:0:interface=127.0.0.1")
+        assert "allow_addresses" not in three["settings"]
 
 
 def test_what_was_asked_can_be_asked_again() -> None:

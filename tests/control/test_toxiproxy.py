@@ -387,10 +387,26 @@ async def test_an_address_stays_as_it_was_written_until_it_is_listened_on() -> N
 @pytest_twisted.ensureDeferred
 async def test_other_machines_only_where_allowed() -> None:
     """The operator says so."""
-    control = ControlSettings(endpoint=HERE, twin=False, allow_remote=True)
+    body = {"name": "q", "listen": "0.0.0.0:0", "upstream": "127.0.0.1:1"}
+    async with running(
+        control=ControlSettings(endpoint=HERE, twin=False, allow_remote=True)
+    ) as api:
+        await proxy(api)
+        for path, asked in (("/proxies", body), ("/proxies/p", {"listen": "0.0.0.0:0"})):
+            told = await api.ask("POST", path, asked)
+            assert told.status == 400 and "let allow_addresses = " in told.error
+    control = ControlSettings(
+        endpoint=HERE, twin=False, allow_remote=True, allow_addresses=("192.0.2.0/24",)
+    )
     async with running(control=control) as api:
         made = await proxy(api, listen="0.0.0.0:0")
         assert re.fullmatch(r"0\.0\.0\.0:[1-9]\d*", made["listen"])
+        await proxy(api, "q")
+        moved = await api.post("/proxies/q", {"listen": "0.0.0.0:0"})
+        assert moved["listen"].startswith("0.0.0.0:")
+        for name in "pq":
+            settings = (await api.get(f"/services/{name}"))["settings"]
+            assert settings["allow_addresses"] == ["192.0.2.0/24"]
 
 
 @pytest_twisted.ensureDeferred

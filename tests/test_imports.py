@@ -181,6 +181,7 @@ READING_ORDER = [
     "loopbackd.protocols",
     "loopbackd.protocols.oneshot",
     "loopbackd.protocols.lines",
+    "loopbackd.protocols.crossing",
     "loopbackd.protocols.hello",
     "loopbackd.protocols.classic",
     "loopbackd.protocols.detect",

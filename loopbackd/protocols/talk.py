@@ -17,6 +17,7 @@ from loopbackd.connection import Connection, connectionOf
 from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.process import Process, findProcess, processOf
+from loopbackd.protocols.crossing import isFromBrowser
 from loopbackd.protocols.hello import shownAddress
 from loopbackd.protocols.lines import Lines, LineTooLong
 from loopbackd.protocols.oneshot import LastWords, LastWordsFactory
@@ -41,7 +42,7 @@ class Talk(LastWords):
     Says hello, then answers lines until the client is done.
 
     A client that does not read is not read from either: at most one answer waits beyond what the
-    transport buffers.
+    transport buffers.  One that sends HTTP is left: there may be a page of the web behind it.
     """
 
     MAX_LENGTH = 8192
@@ -116,6 +117,15 @@ class Talk(LastWords):
                     return
             self._answerLine(line)
 
+    def _sayOfBrowser(self) -> None:
+        more = self.more()
+        if more is not None:
+            _log.warn(
+                "{connection}: sends HTTP to a conversation in lines; it is left.{more}",
+                connection=connectionOf(self.transport) or self.transport.getPeer(),
+                more=more,
+            )
+
     def _rested(self) -> None:
         self._resting = False
         self._work = 0
@@ -123,6 +133,11 @@ class Talk(LastWords):
 
     def _answerLine(self, line: bytes) -> None:
         self._work += 1
+        if isFromBrowser(line):
+            self._sayOfBrowser()
+            self._say("This is a conversation in lines, and that is HTTP. Goodbye.")
+            self._leave()
+            return
         word, _, rest = line.partition(b" ")
         word = word.lower()
         if word == b"echo":

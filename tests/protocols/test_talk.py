@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -114,6 +115,9 @@ class TestLines:
             (b"echo", b"\n"),
             (b"echo help", b"help\n"),
             (b"help me", b"help me\n"),
+            (b"get / if you can", b"get / if you can\n"),
+            (b"Host is a field", b"Host is a field\n"),
+            (b"HTTP/1.1 is old", b"HTTP/1.1 is old\n"),
             (b"\rhelp", b"\rhelp\n"),
         ],
     )
@@ -123,6 +127,24 @@ class TestLines:
         conversation = Conversation()
         conversation.say(line + end)
         assert conversation.heard == answer
+
+    @pytest.mark.parametrize("before", [b"", b"hello\n"])
+    @pytest.mark.parametrize(
+        "line",
+        [b"POST / HTTP/1.1", b"X /x HTTP/2.0 ", b"Host: localhost:1", b"host:\tx", b"POST x"],
+    )
+    def test_http(self, line: bytes, before: bytes, logged: Callable[[str], list[str]]) -> None:
+        """Somebody who sends it is left, and nothing that comes after it is answered."""
+        lines = logged("loopbackd.protocols.talk")
+        conversation = Conversation()
+        conversation.say(before + line + b"\r\nhelp\r\n\r\n")
+        left = b"This is a conversation in lines, and that is HTTP. Goodbye.\n"
+        assert conversation.heard == before + left
+        assert conversation.transport.disconnecting
+        conversation.say(b"help\n")
+        assert conversation.heard == before + left
+        (told,) = lines
+        assert "sends HTTP to a conversation in lines" in told
 
     @pytest.mark.parametrize("line", [b"help", b"HELP", b"help\r", b"help "])
     def test_help(self, line: bytes) -> None:

@@ -28,27 +28,23 @@ UNSHARP = 0.5
 
 MODES = {
     # A header line of up to ten bytes a second.
-    "headers": ("-H", "-r", "200", "-i", "1", "-x", "10", "/get"),
+    "headers": "-H -r 200 -i 1 -x 10",
     # The same of a form; there is too little of it to buy another second (see min_rate).
-    "body": ("-B", "-r", "200", "-i", "1", "-x", "10", "-s", "8192", "/post"),
-    # Asks for a megabyte, more than the kernel keeps, and reads it five bytes a second.
-    "read": (
-        "-X",
-        "-r",
-        "50",
-        "-k",
-        "10",
-        "-w",
-        "512",
-        "-y",
-        "1024",
-        "-n",
-        "1",
-        "-z",
-        "5",
-        "/bytes/100000",
-    ),
+    "body": "-B -r 200 -i 1 -x 10 -s 8192",
+    # Asks ten times for a lot, more than the kernel keeps, and reads it five bytes a second.
+    "read": "-X -r 50 -k 10 -w 512 -y 1024 -n 1 -z 5",
 }
+
+ATTACKS = [
+    ("web", "headers", "/get"),
+    ("web", "body", "/post"),
+    ("web", "read", "/bytes/100000"),
+    ("control", "headers", "/version"),
+    ("control", "body", "/proxies"),
+    ("control", "read", "/openapi.json"),
+]
+
+PROBES = {"web": "/get", "control": "/version"}
 
 
 class Held:
@@ -84,9 +80,10 @@ class Probe(threading.Thread):
     @ivar failed: what went wrong.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, path: str) -> None:
         super().__init__(daemon=True)
         self._port = port
+        self._path = path
         self._enough = threading.Event()
         self.took: list[float] = []
         self.failed: list[str] = []
@@ -97,7 +94,7 @@ class Probe(threading.Thread):
             start = time.monotonic()
             client = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
             try:
-                client.request("GET", "/get")
+                client.request("GET", self._path)
                 answer = client.getresponse()
                 answer.read()
                 if answer.status != 200:
@@ -119,32 +116,34 @@ def waited(running: Running) -> float:
     return int(Path(f"/proc/{running.process.pid}/schedstat").read_text().split()[1]) / 1e9
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("what", "mode", "path"), ATTACKS)
 def test_slowhttptest(
     tmp_path: Path,
     program: Callable[..., str],
     daemon: Callable[..., Running],
+    what: str,
     mode: str,
+    path: str,
 ) -> None:
     """Others are served throughout, and each slow connection is closed a second after its time."""
     attack = program("slowhttptest")
     more = (
         f"[service.http]\nhead_timeout = {TIMEOUT}\nbody_timeout = {TIMEOUT}\n"
-        f"send_timeout = {TIMEOUT}\nidle_timeout = {TIMEOUT}"
+        f"send_timeout = {TIMEOUT}\nidle_timeout = {TIMEOUT}\n"
+        f"[control]\ntwin = false\ntimeout = {TIMEOUT}"
     )
     (tmp_path / "slow.toml").write_text(service("web", HERE, "http", f"twin = false\n{more}"))
-    running = daemon("--config", f"{tmp_path}/slow.toml")
-    port = running.port("web")
-    *options, path = MODES[mode]
+    running = daemon("--config", f"{tmp_path}/slow.toml", "--control", HERE)
+    port = int(running.says(rf"\b{what}: (?:\S+ )?on 127\.0\.0\.1:(\d+)")[1])
     words = ["-c", str(CONNECTIONS), "-l", "10", "-p", "3"]
     words += ["-g", "-o", "slow", "-u", f"http://127.0.0.1:{port}{path}"]
-    held, probe = Held(port), Probe(port)
+    held, probe = Held(port), Probe(port, PROBES[what])
     before = waited(running)
     probe.start()
     with (
         (tmp_path / "said").open("wb") as said,
         subprocess.Popen(
-            [attack, *options, *words],
+            [attack, *MODES[mode].split(), *words],
             cwd=tmp_path,
             stdout=said,
             stderr=said,
@@ -157,9 +156,9 @@ def test_slowhttptest(
     late = waited(running) - before
     rows = list(csv.DictReader((tmp_path / "slow.csv").open()))
     _log.info(
-        "%s: %d connections, the longest for %.2f s; %d others were served in at most %.3f s;"
+        "%s, %s: %d connections, the longest for %.2f s; %d others were served in at most %.3f s;"
         " the daemon waited %.2f s for a processor",
-        *(mode, len(held.seen), held.longest, len(probe.took), max(probe.took), late),
+        *(what, mode, len(held.seen), held.longest, len(probe.took), max(probe.took), late),
     )
     assert not probe.failed
     assert len(probe.took) > 8

@@ -161,7 +161,8 @@ def test_slowhttptest(
         *(what, mode, len(held.seen), held.longest, len(probe.took), max(probe.took), late),
     )
     assert not probe.failed
-    assert len(probe.took) > 8
+    # The control API refuses what calls itself a browser, as this program does, with its whole head.
+    assert len(probe.took) > (2 if what == "control" and mode != "headers" else 8)
     assert max(probe.took) < 1.0 + late
     assert len(held.seen) >= CONNECTIONS, (tmp_path / "said").read_text()
     assert held.longest <= MOST + UNSHARP + late

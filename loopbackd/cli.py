@@ -14,11 +14,13 @@ from loopbackd.commands.doctor import doctor
 from loopbackd.commands.hosts import hosts
 from loopbackd.commands.services import reset, service
 from loopbackd.commands.toxics import toxic
+from loopbackd.commands.watch import watch
 from loopbackd.control.listening import check
 from loopbackd.newpackage import NameTaken, write
 from loopbackd.prepared import load
 from loopbackd.protocols.registry import known
 from loopbackd.settings import SettingsError
+from loopbackd.watching.rules import Rules
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,7 +33,7 @@ def main() -> None:
     """
 
 
-for command in (doctor, hosts, ca, service, toxic, reset, toxics, profiles, completion):
+for command in (doctor, watch, hosts, ca, service, toxic, reset, toxics, profiles, completion):
     main.add_command(command)
 
 
@@ -52,6 +54,7 @@ def checkConfig(file: Path) -> None:
     try:
         settings, _ = load(file)
         check(settings.control)
+        Rules(settings.watch)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     for one in settings.service:

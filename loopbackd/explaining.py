@@ -16,6 +16,7 @@ _WORDS = {
     "`float`": "a number",
     "`object | null`": "a table",
     "`int | str`": "a uid or a user name",
+    "`int | str | null`": "a number or a text",
     "`int`": "a whole number",
     "`str | object`": "the name of a protocol or a table",
     "`str`": "a text",
@@ -39,7 +40,7 @@ _MISSING = re.compile(r"Object missing required field `(.*)`")
 _INVALID = re.compile(r"Invalid enum value")
 _LONGEST_VALUE = 100
 _MANY = 12
-_NUMBERED = frozenset(["stub", "answer", "toxic"])
+_NUMBERED = frozenset(["stub", "answer", "toxic", "allow", "ignore"])
 
 
 def explain(
@@ -99,7 +100,7 @@ def misfit(message: str, value: object, kind: Any) -> str:
 
     @param message: msgspec's.
     """
-    choices = [*_choices(kind)]
+    choices = [*dict.fromkeys(_choices(kind))]
     if _INVALID.match(message) and choices:
         return oneOf(value, choices)
     said = message[:1].lower() + message[1:]

@@ -17,6 +17,7 @@ from loopbackd.net.endpoint import EndpointError, checkKind, endpointFrom, parse
 from loopbackd.prepared import Prepared, load, prepare
 from loopbackd.protocols.relay.target import parseTarget
 from loopbackd.settings import DEFAULT_ENDPOINT, Settings, SettingsError, convert, freeName
+from loopbackd.watching.rules import Rules
 
 _LISTEN = re.compile(r"--listen '?(?P<endpoint>[^\s;,']+)'?")
 
@@ -145,6 +146,7 @@ class Options(usage.Options):
             control = msgspec.structs.replace(settings.control, endpoint=where)
             settings = msgspec.structs.replace(settings, control=control)
         check(settings.control)
+        Rules(settings.watch)
         return settings, prepared
 
     def inOurWords(self, why: str) -> str:

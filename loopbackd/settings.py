@@ -25,6 +25,7 @@ from loopbackd.httpsettings import (
 )
 from loopbackd.relaysettings import RelaySettings
 from loopbackd.targetsettings import TargetTLSSettings
+from loopbackd.watchsettings import WatchRule, WatchSettings, wrongWith
 
 DEFAULT_PORT = 62893
 DEFAULT_ENDPOINT = f"tcp:{DEFAULT_PORT}:interface=127.0.0.1"
@@ -178,6 +179,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         descriptors the system allows us.
     @ivar max_connections_per_uid: how many of them may be one user's; 0 for half of them.
     @ivar control: the API that changes all this while the daemon runs.
+    @ivar watch: over what listens and connects on this machine.
     """
 
     service: tuple[ServiceSettings, ...] = (ServiceSettings(),)
@@ -187,6 +189,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log: LogSettings | None = None
     authority: AuthoritySettings = AuthoritySettings()
     control: ControlSettings = ControlSettings()
+    watch: WatchSettings = WatchSettings()
 
 
 def read(path: Path) -> Settings:
@@ -235,6 +238,8 @@ def _check(settings: Settings, source: str) -> Settings:
     """Check what a schema cannot say: names are not shared, keys in their place."""
     if not settings.service:
         raise SettingsError(f"{source}: there is no service; write at least one [[service]]")
+    for wrong in wrongWith(settings.watch):
+        raise SettingsError(f"{source}: {wrong}")
     names: set[str] = set()
     for service in settings.service:
         if service.name in names:
@@ -332,6 +337,9 @@ _TABLES = {
     "cookies": Text,
     "form": Text,
     "broken": BrokenSettings,
+    "watch": WatchSettings,
+    "allow": WatchRule,
+    "ignore": WatchRule,
 }
 """What each table of a configuration is made into, by its key."""
 

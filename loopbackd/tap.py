@@ -19,6 +19,7 @@ from loopbackd.options import Options
 from loopbackd.service import Loopback
 from loopbackd.settings import SettingsError
 from loopbackd.table import describe
+from loopbackd.watching.service import Watching
 
 __all__ = ["Options", "makeService"]
 
@@ -60,7 +61,9 @@ class Daemon(MultiService):
             options.settings, options.prepared, reactor, plain, options.directory
         )
         self.loopback.setServiceParent(self)
-        self.control = Control(self.loopback)
+        self.watching = Watching(options.settings.watch, reactor, environ)
+        self.watching.setServiceParent(self)
+        self.control = Control(self.loopback, self.watching)
         self._notifier = systemd.Notifier.fromEnvironment(environ)
         try:
             interval = systemd.watchdogInterval(environ, os.getpid())
@@ -153,6 +156,7 @@ class Daemon(MultiService):
                 ready.forgo()
                 raise
             self.control.become(ready)
+            self.watching.become(settings.watch)
         except SettingsError as error:
             why = self._options.inOurWords(str(error))
             _log.error("Nothing was changed: {error}", error=why)

@@ -29,6 +29,12 @@ def showJSON(value: Any) -> None:
     click.echo(_UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", written))
 
 
+def showJSONLine(value: Any) -> None:
+    """Print a value for a program that reads line by line, at once."""
+    written = json.dumps(value, ensure_ascii=False)
+    click.echo(_UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", written))
+
+
 def showTable(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """
     Print a table for people.

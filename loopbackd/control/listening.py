@@ -25,6 +25,8 @@ from loopbackd.net.endpoint import EndpointError, checkKind, parse, shown
 from loopbackd.peer.networks import Networks
 from loopbackd.service import Loopback
 from loopbackd.settings import ServiceSettings, SettingsError
+from loopbackd.watching.service import Watching
+from loopbackd.watchsettings import WatchSettings
 
 _log = Logger()
 NAME: Final = "control"
@@ -130,15 +132,17 @@ class Control:
     The control API of a daemon.
 
     @param loopback: what it changes.
+    @param watching: what it tells of; nothing by default.
     @ivar connections: its own table; services' connections are in another.
     """
 
-    def __init__(self, loopback: Loopback) -> None:
+    def __init__(self, loopback: Loopback, watching: Watching | None = None) -> None:
         settings = ControlSettings(endpoint=OFF)
         self._core = loopback.core
         self._diag = loopback.diag
         self.connections = Connections(loopback.identify, self._core.seconds)
-        self.site = ControlSite(loopback, settings)
+        watching = watching or Watching(WatchSettings(), self._core, {})
+        self.site = ControlSite(loopback, settings, watching)
         self._door = Door(self.site, self.connections, self._core, loopback.connections)
         self._toxics = Toxics(NAME, self.connections, self._core)
         self._listener: Listener | None = None

@@ -8,6 +8,7 @@ import msgspec
 
 from loopbackd.faultsettings import Stream, ToxicSettings
 from loopbackd.settings import ServiceSettings
+from loopbackd.watching.events import Event
 
 Toxicity = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -306,3 +307,67 @@ class ToxicKinds(msgspec.Struct, kw_only=True):
     """The kinds of toxics there are."""
 
     toxics: list[ToxicKind]
+
+
+class Finding(msgspec.Struct, kw_only=True):
+    """
+    What is wrong.
+
+    @ivar kind: what was found, by a name that stays.
+    @ivar says: what is the case.
+    @ivar evidence: how that is known, a line each.
+    @ivar remedy: what to do about it, a line each.
+    """
+
+    kind: str
+    severity: str
+    says: str
+    evidence: list[str]
+    remedy: list[str]
+
+
+class WatchedListener(msgspec.Struct, kw_only=True):
+    """
+    Somebody who listens on this machine.
+
+    @ivar pid: C{null} where it cannot be seen.
+    @ivar command: its command line.
+    @ivar program: its executable.
+    @ivar since: when it was first seen, in seconds since the epoch.
+    @ivar older: it was there before anybody looked.
+    @ivar connections: how many are open at its port, where that is looked at.
+    @ivar suspicious: the kinds of its findings.
+    """
+
+    host: str
+    port: int
+    uid: int
+    user: str
+    pid: int | None
+    command: str | None
+    program: str | None
+    since: float
+    older: bool
+    connections: int
+    suspicious: list[str]
+
+
+WatchEvent = Event
+
+
+class Watch(msgspec.Struct, kw_only=True):
+    """
+    What the watch sees.
+
+    @ivar enabled: there is one.
+    @ivar missing: why nothing can be seen; empty if it can.
+    @ivar listeners: who listens now.
+    @ivar findings: what is suspicious about them.
+    @ivar events: what was new, the oldest first.
+    """
+
+    enabled: bool
+    missing: str
+    listeners: list[WatchedListener]
+    findings: list[Finding]
+    events: list[WatchEvent]

@@ -21,6 +21,7 @@ from loopbackd.control.stubbing import requestRoutes, stubRoutes
 from loopbackd.control.tokens import tokenRoutes
 from loopbackd.control.toxiproxy import proxyRoutes, proxyToxicRoutes, togetherRoutes
 from loopbackd.control.visitors import admit, admitTo
+from loopbackd.control.watch import watchRoutes
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.http.documents import Document
 from loopbackd.http.errors import HTTPError
@@ -32,6 +33,7 @@ from loopbackd.http.routes import Found, Routes
 from loopbackd.loglines import escape
 from loopbackd.service import Loopback
 from loopbackd.settings import SettingsError
+from loopbackd.watching.service import Watching
 
 _log = Logger()
 _JSON = "application/json"
@@ -44,11 +46,12 @@ class ControlSite:
 
     @param loopback: what is changed.
     @param settings: what is allowed; can be changed by L{allow}.
+    @param watching: what is watched.
     @ivar routes: all of them.
     @ivar token: what our own pages show.
     """
 
-    def __init__(self, loopback: Loopback, settings: ControlSettings) -> None:
+    def __init__(self, loopback: Loopback, settings: ControlSettings, watching: Watching) -> None:
         self.allow(settings)
         self.token = PageToken()
         self.routes = Routes("the control API", errorType=_JSON)
@@ -64,6 +67,7 @@ class ControlSite:
             connectionRoutes(loopback),
             stubRoutes(loopback),
             requestRoutes(loopback),
+            watchRoutes(watching),
             catalogueRoutes(),
             tokenRoutes(self.token),
         ):

@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from loopbackd.peer.sockdiag import (
     dumpRequest,
     exactRequest,
     parseReply,
+    parseTable,
 )
 
 NETLINK_SOCK_DIAG: Final = 4
@@ -126,6 +127,39 @@ class SocketDiag:
             sequence = next(self._sequences) & 0xFFFFFFFF
             request = dumpRequest(family, wanted, sequence, port or 0)
             found.extend(self._ask(opened, request, sequence, limit, port))
+        return found
+
+    def table(
+        self,
+        before: Mapping[bytes, SocketRow],
+        states: Iterable[TCPState],
+        limit: int = ROW_LIMIT,
+    ) -> dict[bytes, SocketRow]:
+        """
+        List the TCP sockets of both families as often as is wanted: of those that were there the
+        last time next to nothing is read again, which costs a fifth of L{rows}.
+
+        @param before: what this said the last time.
+        @param states: only those in one of these.
+        @param limit: how many rows are kept.
+        @return: the rows, each by what makes it this socket in this state.
+        @raise OSError: as L{lookup}.
+        @raise ValueError: as L{lookup}.
+        """
+        wanted = frozenset(states)
+        found: dict[bytes, SocketRow] = {}
+        for family in _FAMILIES:
+            opened = self._socket or self._open()
+            sequence = next(self._sequences) & 0xFFFFFFFF
+            opened.send(dumpRequest(family, wanted, sequence))
+            try:
+                finished = False
+                while not finished:
+                    into = found if len(found) < limit else {}
+                    finished = parseTable(opened.recv(_READ), sequence, before, into)
+            except ValueError:
+                self._drain(opened)
+                raise
         return found
 
     def close(self) -> None:

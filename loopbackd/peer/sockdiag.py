@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, htons, inet_ntop, inet_pton, ntohs
@@ -42,6 +42,9 @@ class TCPState(IntEnum):
 
 
 ALL_STATES: Final = frozenset(TCPState)
+
+ADDRESSES: Final = slice(2, 42)
+"""The part of a key of L{parseTable} that is a socket's addresses, whatever its state."""
 
 _ENTRY: Final = 20  # SOCK_DIAG_BY_FAMILY, both of the question and of a row
 _ERROR: Final = 2
@@ -175,6 +178,41 @@ def parseReply(data: bytes, sequence: int) -> Reply:
         else:
             raise ValueError(f"netlink message of unknown type {kind}")
     return Reply(rows, finished)
+
+
+def parseTable(
+    data: bytes, sequence: int, before: Mapping[bytes, SocketRow], into: dict[bytes, SocketRow]
+) -> bool:
+    """
+    Read the messages of one datagram, the rows of sockets that were there before not again.
+
+    A row is of the moment it was first read: its timer and its queues stay what they were then,
+    while who has it, its addresses and its state are what they are now.
+
+    @param before: what this function has found the last time.
+    @param into: where the rows go, each by what makes it this socket.
+    @return: whether that was the last of them.
+    @raise DiagError: as L{parseReply}.
+    @raise ValueError: as L{parseReply}.
+    """
+    offset, end = 0, len(data)
+    unpack, header = _HEADER.unpack_from, _HEADER.size
+    while offset < end:
+        if end - offset < header:
+            raise ValueError(f"netlink message cut short: {end - offset} bytes of a header")
+        length, kind, flags, found, _ = unpack(data, offset)
+        stop = offset + length
+        if kind != _ENTRY or length < header + _ROW.size or stop > end or not flags & _MULTI:
+            # The end, an error, or what makes no sense.
+            return parseReply(data[offset:], sequence).finished
+        if found == sequence:
+            body = offset + header
+            # Family and state; ports, addresses, interface, cookie; uid and inode.
+            key = data[body : body + 2] + data[body + 4 : body + 52] + data[body + 64 : body + 72]
+            row = before.get(key)
+            into[key] = _parseRow(data, body, stop) if row is None else row
+        offset += (length + 3) & ~3
+    return False
 
 
 def _raiseStatus(kind: int, data: bytes, body: int, stop: int) -> None:

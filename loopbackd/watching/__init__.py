@@ -1,0 +1,1 @@
+"""What listens and connects on this machine, what of that is usual, and what is new."""

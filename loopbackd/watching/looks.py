@@ -1,0 +1,84 @@
+"""Looking, telling what is new, and remembering what is usual, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from loopbackd.peer.netlink import SocketDiag
+from loopbackd.watching.events import Event
+from loopbackd.watching.looking import Looker
+from loopbackd.watching.memory import Memory, ephemeralPorts, memoryPath
+from loopbackd.watching.rules import Rules
+from loopbackd.watching.watch import Watch, Watched
+from loopbackd.watchsettings import WatchSettings
+
+_SAVED: Final = 5.0
+"""Seconds between two writings of what was learned."""
+
+
+class Seen(NamedTuple):
+    """
+    What one look of the daemon's came to.
+
+    @ivar events: what is new.
+    @ivar watched: who listens.
+    @ivar counts: how many connections are open at each port.
+    @ivar complaints: what is wrong with what was learned.
+    """
+
+    events: Sequence[Event]
+    watched: Sequence[Watched]
+    counts: Mapping[int, int]
+    complaints: Sequence[str]
+
+
+class Looks:
+    """
+    Looks, tells what is new, and remembers; for a thread, and one call at a time.
+
+    @param environ: says where what is usual is remembered.
+    @param learns: whatever is seen is all right.
+    @ivar ephemeral: the ports that this machine hands out.
+    @ivar watch: what there is now.
+    """
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        rules: Rules,
+        environ: Mapping[str, str],
+        learns: bool = False,
+    ) -> None:
+        self._complaints: list[str] = []
+        self.ephemeral = ephemeralPorts()
+        self._looker = Looker(SocketDiag(), settings.connections)
+        self._memory = Memory(memoryPath(environ), self.ephemeral, self._complaints.append)
+        self.watch = Watch(settings, rules, self._memory, learns)
+        self._saved = float("-inf")
+
+    def look(self, now: float) -> Seen:
+        """
+        Look once.
+
+        @param now: seconds since the epoch.
+        @raise OSError: nothing can be seen.
+        @raise ValueError: what is seen makes no sense.
+        """
+        events = self.watch.saw(self._looker.look(now), now)
+        if not self._saved <= now < self._saved + _SAVED:
+            self._saved = now
+            self._memory.save()
+        complaints = tuple(self._complaints)
+        self._complaints.clear()
+        return Seen(
+            events,
+            tuple(self.watch.watched.values()),
+            dict(self.watch.connections.counts),
+            complaints,
+        )
+
+    def close(self) -> None:
+        """Look no more, and keep what was learned."""
+        self._memory.save()
+        self._looker.close()

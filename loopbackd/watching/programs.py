@@ -1,0 +1,128 @@
+"""
+Which program has a socket: its process, its command line and its executable, by C{/proc}.
+
+Everything here may take milliseconds: call it in a thread.  Processes of other users show
+themselves to root alone; whoever cannot be seen is left out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from loopbackd.loglines import escape
+from loopbackd.peer.process import Process, findProcess, findProcesses
+
+COMMAND_LIMIT: Final = 65536
+"""How many bytes of a command line are looked at: what matters can stand behind a class path."""
+
+_FEW: Final = 3
+_DELETED: Final = " (deleted)"
+_TEMPORARY: Final = ("/tmp/", "/var/tmp/", "/dev/shm/")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """
+    What runs in a process.
+
+    @ivar user: the name of its user.
+    @ivar command: its command line, as L{Process} has it.
+    @ivar words: the same as it is, word by word; never to be shown.
+    @ivar path: its executable, safe to show; empty where that cannot be seen.
+    @ivar isDeleted: there is no such file any more; where another one is there now, it was only
+        upgraded.
+    @ivar started: seconds between the start of this machine and its own; L{None} if unknown.
+    """
+
+    pid: int
+    user: str
+    command: str
+    words: tuple[str, ...] = field(default=(), repr=False)
+    path: str = ""
+    isDeleted: bool = False
+    started: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of its executable's path, or of its command's first word."""
+        path = self.path or (self.words[0] if self.words else self.command.partition(" ")[0])
+        return path.rpartition("/")[2]
+
+    @property
+    def isTemporary(self) -> bool:
+        """Whether its executable is where anybody can write and nobody installs."""
+        return self.path.startswith(_TEMPORARY)
+
+
+def programFrom(
+    process: Process, link: str, isThere: bool, cmdline: bytes, stat: bytes, ticks: int
+) -> Program:
+    """
+    A program out of what C{/proc} says (proc(5)).
+
+    @param link: what C{exe} leads to; empty if that was not shown.
+    @param isThere: whether there is a file of that name.
+    @param ticks: of the clock, a second.
+    """
+    isDeleted = link.endswith(_DELETED) and not isThere
+    words = tuple(
+        word.decode("utf-8", "backslashreplace") for word in cmdline.rstrip(b"\0").split(b"\0")
+    )
+    fields = stat.rpartition(b")")[2].split()
+    started = int(fields[19]) / ticks if len(fields) > 19 and fields[19].isdigit() else None
+    return Program(
+        process.pid,
+        process.user,
+        process.command,
+        words,
+        escape(link.removesuffix(_DELETED)),
+        isDeleted,
+        started,
+    )
+
+
+def programsOf(sockets: Mapping[int, int]) -> dict[int, Program]:
+    """
+    Find the programs that have these sockets open.
+
+    @param sockets: the owner's uid for each inode.
+    @return: those that can be seen, by inode.
+    """
+    found: dict[int, Process] = {}
+    if len(sockets) <= _FEW:
+        for inode, uid in sockets.items():
+            process = findProcess(inode, uid) if _mayBeSeen(uid) else None
+            if process is not None:
+                found[inode] = process
+    else:
+        found = findProcesses([inode for inode, uid in sockets.items() if _mayBeSeen(uid)])
+    known = {process.pid: read(process) for process in found.values()}
+    return {inode: known[process.pid] for inode, process in found.items()}
+
+
+def read(process: Process) -> Program:
+    """What else there is to know of a process; what cannot be read is left out."""
+    there = f"/proc/{process.pid}"
+    try:
+        link = os.readlink(f"{there}/exe")
+    except OSError:
+        link = ""
+    cmdline, stat = _read(f"{there}/cmdline"), _read(f"{there}/stat")
+    isThere = os.path.lexists(link.removesuffix(_DELETED))
+    return programFrom(process, link, isThere, cmdline, stat, os.sysconf("SC_CLK_TCK"))
+
+
+def _mayBeSeen(uid: int) -> bool:
+    """A walk through all processes is not worth it for a socket of somebody else's."""
+    return os.geteuid() in (0, uid)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(COMMAND_LIMIT)
+    except OSError:
+        return b""

@@ -109,7 +109,11 @@ def test_handedOutPortsAreAll(watched):
         ("192.168.1.7", None, ["other-address"]),
         (HERE, program(isDeleted=True), ["deleted-program"]),
         (HERE, program(path="/tmp/x"), ["temporary-program"]),
-        (HERE, program(path="/dev/shm/x", isDeleted=True), ["deleted-program", "temporary-program"]),
+        (
+            HERE,
+            program(path="/dev/shm/x", isDeleted=True),
+            ["deleted-program", "temporary-program"],
+        ),
         (HERE, program(path="/tmpx/x"), []),
         ("127.3.2.1", None, []),
         ("::1", None, []),

@@ -39,9 +39,9 @@ ATTACKS = [
     ("web", "headers", "/get"),
     ("web", "body", "/post"),
     ("web", "read", "/bytes/100000"),
+    # It calls itself a browser, which the control API refuses as soon as a head is whole; what of
+    # its bodies and answers is slow has tests in test_control_listening.
     ("control", "headers", "/version"),
-    ("control", "body", "/proxies"),
-    ("control", "read", "/openapi.json"),
 ]
 
 PROBES = {"web": "/get", "control": "/version"}
@@ -161,14 +161,14 @@ def test_slowhttptest(
         *(what, mode, len(held.seen), held.longest, len(probe.took), max(probe.took), late),
     )
     assert not probe.failed
-    # This program calls itself a browser, and the control API refuses those with the head.
-    isLasting = what == "web" or mode == "headers"
-    assert len(probe.took) > (8 if isLasting else 2)
+    assert len(probe.took) > 8
     assert max(probe.took) < 1.0 + late
-    assert len(held.seen) >= (CONNECTIONS if isLasting else 1), (tmp_path / "said").read_text()
-    assert held.longest <= MOST + UNSHARP + late
+    assert len(held.seen) >= CONNECTIONS, (tmp_path / "said").read_text()
+    # Before it does not read it may have taken its time to ask.
+    most = MOST + (TIMEOUT if mode == "read" else 0.0)
+    assert held.longest <= most + UNSHARP + late
     # What the attacker saw: all in, nobody left in the end, and its own probe was served.
-    assert not isLasting or max(int(row["Connected"]) for row in rows) >= CONNECTIONS * 0.9, rows
+    assert max(int(row["Connected"]) for row in rows) >= CONNECTIONS * 0.9, rows
     if mode != "read":  # Who does not read does not see the end either.
         assert "No open connections left" in (tmp_path / "said").read_text()
     assert all(int(row["Service Available"]) for row in rows), rows

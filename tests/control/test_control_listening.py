@@ -167,6 +167,32 @@ async def test_time_is_bounded(data: bytes) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_time_to_read_is_bounded() -> None:
+    """Who asks for much and reads none of it is reset, and others are served meanwhile."""
+    control = ControlSettings(endpoint=HERE, twin=False, timeout=1.0)
+    async with running(control=control) as api:
+
+        def slow() -> float:
+            start = time.monotonic()
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+                client.settimeout(10)
+                client.connect(("127.0.0.1", api.port))
+                ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                try:
+                    while True:
+                        client.sendall(ask)
+                except ConnectionError:
+                    return time.monotonic() - start
+
+        reading = inThread(slow)
+        asked = time.monotonic()
+        assert (await api.ask("GET", "/version")).status == 200
+        assert time.monotonic() - asked < 1
+        assert await reading < 4
+
+
+@pytest_twisted.ensureDeferred
 async def test_other_machines_are_never_listened_for() -> None:
     """Their users are unknown."""
     async with running() as api:

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.connection import Connection
+from loopbackd.doctor.busy import whoHolds, whoHoldsPath
 from loopbackd.exposed import whyNot
 from loopbackd.live import LiveService
 from loopbackd.net.endpoint import (
@@ -30,7 +31,6 @@ from loopbackd.net.endpoint import (
 )
 from loopbackd.net.reactor import Doorway, PlainReactor
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.peer.port import whoHolds, whoHoldsPath
 from loopbackd.settings import ServiceSettings, SettingsError
 from loopbackd.systemd import explainSystemd
 

@@ -25,6 +25,7 @@ from loopbackd.doctor.checks.listening import (
 )
 from loopbackd.doctor.checks.proxies import checkProxies
 from loopbackd.doctor.facts.attempt import Attempt, attempt
+from loopbackd.doctor.facts.holder import holdersOf
 from loopbackd.doctor.facts.hostsfile import readHosts
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
 from loopbackd.doctor.facts.nameservice import readSwitch
@@ -32,9 +33,7 @@ from loopbackd.doctor.facts.proxies import Target, readProxies
 from loopbackd.doctor.facts.sockets import sockets
 from loopbackd.doctor.finding import Finding, Severity, inOrder
 from loopbackd.net.endpoint import hasIPv6
-from loopbackd.peer.holder import nameProcess
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.peer.process import findProcesses
 
 _MOST_ADDRESSES: Final = 4
 """Of a name; each is tried."""
@@ -75,11 +74,12 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
         return
     own = frozenset(host for host in hosts if isOwn(host))
     there = sockets(SocketDiag(), asked.port)
-    processes = findProcesses({row.inode for row in (*there.listeners, *there.bound)})
-    who = {inode: nameProcess(process) for inode, process in processes.items()}
+    holders = holdersOf(there.rows)
+    who = {inode: str(holder) for inode, holder in holders.items()}
+    states = {inode: holder.state for inode, holder in holders.items() if holder.state}
     attempts = _attempts(hosts, asked.port)
     found = [
-        *checkAccepting(there, attempts, who, {}),
+        *checkAccepting(there, attempts, who, states),
         *checkListening(there, attempts, who, own),
         *checkFamilies(asked, attempts, there),
         *checkShadows(there, attempts, who),

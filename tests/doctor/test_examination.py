@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.examination import examine
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.net.endpoint import hasIPv6
+from loopbackd.peer.process import userName
 
 needsIPv6 = pytest.mark.skipif(not hasIPv6(), reason="there is no ::1 here")
 
@@ -97,7 +99,7 @@ def test_a_server_that_accepts_is_healthy(stack: ExitStack, look: Look) -> None:
     findings = look("127.0.0.1", port)
     assert [one.kind for one in findings if one.severity is not Severity.NOTE] == []
     (said,) = [one.says for one in findings if one.kind == "answers"]
-    assert f"pid {process.pid} (" in said or f"uid {os.geteuid()}" in said
+    assert f"pid {process.pid} (" in said or f"user {userName(os.geteuid())}" in said
 
 
 def test_nothing_listens(found: Look) -> None:
@@ -151,6 +153,14 @@ def test_a_server_in_front_of_another(stack: ExitStack) -> None:
 def test_a_server_that_does_not_accept(stack: ExitStack, kinds: Kinds) -> None:
     """The kernel has taken the connection, and nobody else."""
     assert kinds("127.0.0.1", listen(stack, "127.0.0.1")) == ["listener-silent"]
+
+
+def test_a_stopped_server(stack: ExitStack) -> None:
+    """A process at a breakpoint, or after Ctrl-Z."""
+    process, port = serve(stack, "127.0.0.1")
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+    assert "listener-stopped" in [one.kind for one in examine(Asked("127.0.0.1", port))]
 
 
 def test_a_full_queue(stack: ExitStack, kinds: Kinds) -> None:

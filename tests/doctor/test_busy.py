@@ -4,12 +4,15 @@ import errno
 import os
 import re
 import socket
+from dataclasses import replace
 
 import pytest
 
-from loopbackd.peer import holder, port
+from loopbackd.doctor import busy
+from loopbackd.doctor.busy import whoHolds, whoHoldsPath
+from loopbackd.doctor.facts.cgroups import Belonging
+from loopbackd.doctor.facts.holder import Holder
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.peer.port import whoHolds, whoHoldsPath
 from loopbackd.peer.process import Process, userName
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
@@ -38,9 +41,12 @@ def row(state=TCPState.LISTEN, host="127.0.0.1", inode=99, uid=0, expires=0.0, v
 def heldBy(monkeypatch):
     """Pretend that a process holds whatever is asked for."""
 
-    def heldBy(found, systemdToo=False):
-        monkeypatch.setattr(holder, "findProcess", lambda inode, uid: found)
-        monkeypatch.setattr(holder, "holdsSocket", lambda pid, inode: systemdToo)
+    def heldBy(found, systemdToo=False, belonging=None):
+        def holdersOf(rows):
+            one = Holder(0, "root", found, (), "S", belonging or Belonging(), systemdToo)
+            return {row.inode: replace(one, uid=row.uid, user=userName(row.uid)) for row in rows}
+
+        monkeypatch.setattr(busy, "holdersOf", holdersOf)
 
     return heldBy
 
@@ -78,6 +84,7 @@ def test_listeningOnIPv6(diag, listen, spawn):
     listener = listen("::1")
     number = listener.getsockname()[1]
     child = spawn(listener)
+    listener.close()
     said = whoHolds(diag, "::1", number)
     assert said.startswith(f"held by pid {child.pid} (cat)")
     assert said.endswith(r"--listen 'tcp:PORT:interface=\:\:1'")
@@ -88,8 +95,8 @@ def test_ourselves(diag, listen):
     """When two services of ours want one port nobody is told to kill us."""
     number = listen().getsockname()[1]
     said = whoHolds(diag, "127.0.0.1", number)
-    assert said == f"held by this very process (pid {os.getpid()}): " + (
-        f"two services want one address, {ELSE}"
+    assert said == f"held by this very process (pid {os.getpid()}); " + (
+        f"two services want one address: {ELSE}"
     )
 
 
@@ -105,7 +112,7 @@ def test_listeningAsAnotherUser(diag, listen, asUser, spawn, missing):
     with asUser(12345):
         said = whoHolds(diag, "127.0.0.1", number)
     assert (
-        said == f"held by another user ({userName(1)}): run as root to see the process, or {ELSE}"
+        said == f"held by another user ({userName(1)}); run as root to see the process, or {ELSE}"
     )
 
 
@@ -117,8 +124,8 @@ def test_listeningAsRoot(diag, listen, spawn, asUser):
     listener.close()
     with asUser(12345):
         said = whoHolds(diag, "127.0.0.1", number)
-    assert said.startswith("held by another user (root): run as root to see the process, or see")
-    assert "`systemctl list-sockets`" in said
+    assert said.startswith("held by another user (root); run as root to see the process, or see")
+    assert "systemctl list-sockets" in said
 
 
 def test_listeningOutOfSight(heldBy):
@@ -126,7 +133,7 @@ def test_listeningOutOfSight(heldBy):
     heldBy(None)
     said = whoHolds(Rows(row(uid=os.geteuid())), "127.0.0.1", 80)
     assert said.startswith(f"held by a process of user {ME} that does not show itself")
-    assert "container" in said and "kill" not in said
+    assert "containers" in said and "kill" not in said
 
 
 @pytest.mark.parametrize(
@@ -142,6 +149,7 @@ def test_wildcardHolder(diag, listen, spawn, cannotBind, held, asked, options):
     listener = listen(held, **options)
     number = listener.getsockname()[1]
     child = spawn(listener)
+    listener.close()
     cannotBind(asked, number)
     said = whoHolds(diag, asked, number)
     assert re.match(r"held on every address \(.*:\d+\) by pid " + str(child.pid), said)
@@ -185,12 +193,28 @@ def test_conflicts(heldBy, held, asked, conflict):
     assert ("pid 42 (nginx)" in whoHolds(Rows(held), asked, 80)) is conflict
 
 
-def test_exactHolderComesFirst(heldBy, monkeypatch):
+def test_exactHolderComesFirst(heldBy):
     """Of several holders the one of the very address is named."""
-    asked = []
-    monkeypatch.setattr(port, "describeHolder", lambda inode, *rest: asked.append(inode) or "")
-    whoHolds(Rows(row(host="0.0.0.0", inode=1), row(host="127.0.0.1", inode=2)), "127.0.0.1", 80)
-    assert asked == [2]
+    heldBy(None)
+    rows = row(host="0.0.0.0", inode=1, uid=1234567), row(host="127.0.0.1", inode=2, uid=7654321)
+    assert "uid 7654321" in whoHolds(Rows(*rows), "127.0.0.1", 80)
+
+
+@pytest.mark.parametrize(
+    "belonging, command",
+    [
+        (Belonging(unit="nginx.service"), "systemctl stop nginx.service"),
+        (Belonging("app.service", isUsers=True), "systemctl --user stop app.service"),
+        (Belonging(container="docker 0123456789ab"), "docker stop 0123456789ab"),
+        (Belonging(unit="session-2.scope"), "kill 42"),
+    ],
+)
+def test_whatItBelongsTo(heldBy, belonging, command):
+    """What would start it again is stopped, and not the process."""
+    heldBy(Process(42, "nginx", "root"), belonging=belonging)
+    said = whoHolds(Rows(row()), "127.0.0.1", 80)
+    assert f": {command}, or {ELSE}" in said
+    assert ("kill" in said) is ("kill" in command)
 
 
 def test_boundNotListening(diag, spawn, cannotBind, stack):
@@ -217,7 +241,7 @@ def test_outgoing(diag, listen, connect, cannotBind, spawn):
     cannotBind("127.0.0.1", number)
     assert whoHolds(diag, "127.0.0.1", number) == (
         f"in use by an outgoing connection of pid {child.pid} (cat), user {ME}"
-        f" to 127.0.0.1:{listener.getsockname()[1]}: wait until it ends, or {ELSE}"
+        f" to 127.0.0.1:{listener.getsockname()[1]}; wait until it ends, or {ELSE}"
     )
 
 
@@ -238,7 +262,7 @@ def test_timeWait(diag, listen, connect, cannotBind):
     cannotBind("127.0.0.1", number)
     said = whoHolds(diag, "127.0.0.1", number)
     assert re.fullmatch(
-        r"closing \(TIME_WAIT, free in (60|5\d) s\): wait, or " + re.escape(ELSE), said
+        r"closing \(TIME_WAIT, free in (60|5\d) s\); wait, or " + re.escape(ELSE), said
     )
     assert "kill" not in said
 
@@ -252,7 +276,7 @@ def test_timeWaitIsRoundedUp():
 def test_closingWithoutOwner():
     """Other states without an owner are named and have no promise of time."""
     said = whoHolds(Rows(row(TCPState.LAST_ACK, inode=0)), "127.0.0.1", 80)
-    assert said == f"closing (LAST_ACK): wait, or {ELSE}"
+    assert said == f"closing (LAST_ACK); wait, or {ELSE}"
 
 
 @pytest.mark.parametrize("command", ["/lib/systemd/systemd --system", "/sbin/init"])
@@ -260,8 +284,8 @@ def test_systemdUnit(heldBy, command):
     """A port that systemd keeps for a service is freed by stopping the unit, not by killing."""
     heldBy(Process(1, command, "root"))
     assert whoHolds(Rows(row()), "127.0.0.1", 80) == (
-        "held by systemd (pid 1): a socket unit; see `systemctl list-sockets`"
-        f" and stop that unit, or {ELSE}"
+        "held by systemd (pid 1); stop the socket unit that it keeps it for: systemctl"
+        f" list-sockets, or {ELSE}"
     )
 
 
@@ -269,8 +293,8 @@ def test_systemdUnitOfAUser(heldBy):
     """A user's own systemd has a list of its own."""
     heldBy(Process(900, "/usr/lib/systemd/systemd --user", "alice"))
     said = whoHolds(Rows(row()), "127.0.0.1", 80)
-    assert said.startswith("held by systemd (pid 900): a socket unit;")
-    assert "`systemctl --user list-sockets`" in said and "kill" not in said
+    assert said.startswith("held by systemd (pid 900); stop the socket unit")
+    assert "systemctl --user list-sockets" in said and "kill" not in said
 
 
 def test_serviceStartedBySystemd(heldBy):
@@ -375,7 +399,7 @@ def test_pathLeftoverWithOldConnections(bindPath, stack):
 def test_pathOfAnUnseenListener(bindPath, monkeypatch, kind):
     """A listener the kernel's table does not show is not taken for a leftover."""
     _, path = bindPath(kind == socket.SOCK_STREAM, kind)
-    monkeypatch.setattr(port, "_boundTo", lambda path: [])
+    monkeypatch.setattr(busy, "_boundTo", lambda path: [])
     said = whoHoldsPath(path)
     assert said.startswith("held by a process that cannot be seen") and "rm" not in said
 
@@ -383,8 +407,8 @@ def test_pathOfAnUnseenListener(bindPath, monkeypatch, kind):
 def test_pathForbidden(bindPath, monkeypatch):
     """What may not be tried is not taken for a leftover either."""
     _, path = bindPath()
-    monkeypatch.setattr(port, "_boundTo", lambda path: [])
-    monkeypatch.setattr(port, "_connectError", lambda path: errno.EACCES)
+    monkeypatch.setattr(busy, "_boundTo", lambda path: [])
+    monkeypatch.setattr(busy, "_connectError", lambda path: errno.EACCES)
     assert whoHoldsPath(path).startswith("cannot see who holds it (Permission denied)")
 
 

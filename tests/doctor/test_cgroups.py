@@ -1,0 +1,68 @@
+"""Units and containers, by the path of a control group."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loopbackd.doctor.facts.cgroups import Belonging, belongingOf, groupIn, groupWith
+
+ID = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("group", "wanted"),
+    [
+        ("/", Belonging()),
+        ("/init.scope", Belonging()),
+        ("/system.slice/nginx.service", Belonging("nginx.service")),
+        ("/user.slice/user-1000.slice/session-2.scope", Belonging("session-2.scope")),
+        (
+            "/user.slice/user-1000.slice/user@1000.service/app.slice/app-code-1.scope",
+            Belonging("app-code-1.scope", True),
+        ),
+        (f"/system.slice/docker-{ID}.scope", Belonging(container="docker 0123456789ab")),
+        (f"/docker/{ID}", Belonging(container="docker 0123456789ab")),
+        (
+            f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope",
+            Belonging(container="podman 0123456789ab"),
+        ),
+        (
+            f"/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope",
+            Belonging(container="containerd 0123456789ab"),
+        ),
+        (f"/kubepods/besteffort/pod1/{ID}", Belonging(container="kubernetes 0123456789ab")),
+        ("/lxc.payload.web", Belonging(container="lxc web")),
+    ],
+)
+def test_paths(group: str, wanted: Belonging) -> None:
+    """As systemd, Docker, Podman and Kubernetes write them."""
+    assert belongingOf(group) == wanted
+
+
+@given(st.text())
+def test_any_path(group: str) -> None:
+    """Nobody knows what is in a path."""
+    belongingOf(group)
+
+
+def test_both_versions() -> None:
+    """The one that says more counts."""
+    assert groupIn("0::/system.slice/a.service\n") == "/system.slice/a.service"
+    assert groupIn("3:cpu:/x\n1:name=systemd:/system.slice/a.service\n0::/\n") == (
+        "/system.slice/a.service"
+    )
+    assert groupIn("1:name=systemd:/a.service\n") == "/a.service"
+    assert groupIn("") == ""
+
+
+def test_a_group_by_its_inode(tmp_path: Path) -> None:
+    """As a socket names it."""
+    (tmp_path / "system.slice" / "a.service").mkdir(parents=True)
+    inode = os.stat(tmp_path / "system.slice" / "a.service").st_ino
+    assert groupWith(inode, str(tmp_path)) == "/system.slice/a.service"
+    assert groupWith(1, str(tmp_path)) == ""

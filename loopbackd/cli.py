@@ -12,6 +12,7 @@ from loopbackd.commands.catalogue import profiles, toxics
 from loopbackd.commands.completion import completion
 from loopbackd.commands.doctor import doctor
 from loopbackd.commands.hosts import hosts
+from loopbackd.commands.port import port
 from loopbackd.commands.services import reset, service
 from loopbackd.commands.toxics import toxic
 from loopbackd.commands.watch import watch
@@ -33,7 +34,19 @@ def main() -> None:
     """
 
 
-for command in (doctor, watch, hosts, ca, service, toxic, reset, toxics, profiles, completion):
+for command in (
+    doctor,
+    port,
+    watch,
+    hosts,
+    ca,
+    service,
+    toxic,
+    reset,
+    toxics,
+    profiles,
+    completion,
+):
     main.add_command(command)
 
 

@@ -8,11 +8,12 @@ does not answer at all.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from loopbackd.doctor.asked import Asked, joined
+from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.hostsfile import checkHosts
 from loopbackd.doctor.checks.listening import (
     checkAccepting,
@@ -24,13 +25,14 @@ from loopbackd.doctor.checks.listening import (
     checkShadows,
 )
 from loopbackd.doctor.checks.proxies import checkProxies
+from loopbackd.doctor.checks.taken import checkTaken
 from loopbackd.doctor.facts.attempt import Attempt, attempt
-from loopbackd.doctor.facts.holder import holdersOf
+from loopbackd.doctor.facts.holder import Holder, holdersOf
 from loopbackd.doctor.facts.hostsfile import readHosts
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
 from loopbackd.doctor.facts.nameservice import readSwitch
 from loopbackd.doctor.facts.proxies import Target, readProxies
-from loopbackd.doctor.facts.sockets import sockets
+from loopbackd.doctor.facts.sockets import Sockets, freeNear, sockets
 from loopbackd.doctor.finding import Finding, Severity, inOrder
 from loopbackd.net.endpoint import hasIPv6
 from loopbackd.peer.netlink import SocketDiag
@@ -81,6 +83,7 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     found = [
         *checkAccepting(there, attempts, who, states),
         *checkListening(there, attempts, who, own),
+        *_taken(there, [host for host in hosts if host in own], holders),
         *checkFamilies(asked, attempts, there),
         *checkShadows(there, attempts, who),
         *checkHangingUp(there, attempts, who),
@@ -89,6 +92,16 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     yield from found
     if not any(one.severity is Severity.PROBLEM for one in found):
         yield from _unexplained(attempts)
+
+
+def _taken(
+    there: Sockets, hosts: Sequence[str], holders: Mapping[int, Holder]
+) -> Iterator[Finding]:
+    for host in hosts[:1]:
+        if there.rows and not there.listeners:
+            free = freeNear(SocketDiag(), there.port)
+            another = f"use another port: {free} is free" if free else "use another port"
+            yield from checkTaken(there, host, holders, looker(), another)
 
 
 def _attempts(hosts: Sequence[str], port: int) -> list[Attempt]:

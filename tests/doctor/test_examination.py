@@ -188,3 +188,30 @@ def test_a_server_that_hangs_up(stack: ExitStack, kinds: Kinds) -> None:
 def test_a_name_that_leads_nowhere(kinds: Kinds) -> None:
     """No address, no connection."""
     assert kinds("no-such-name.invalid", 80) == ["name-unknown"]
+
+
+def test_bound_and_not_listening(stack: ExitStack, kinds: Kinds) -> None:
+    """Nobody can listen there, and nobody does."""
+    sock = stack.enter_context(socket.socket())
+    sock.bind(("127.0.0.1", 0))
+    assert kinds("127.0.0.1", sock.getsockname()[1]) == ["nothing-listens", "port-bound"]
+
+
+def test_an_outgoing_connection(stack: ExitStack, kinds: Kinds) -> None:
+    """A client of somebody else has got the port as its own."""
+    server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    client = stack.enter_context(socket.create_connection(server.getsockname()))
+    assert kinds("127.0.0.1", client.getsockname()[1]) == ["nothing-listens", "port-outgoing"]
+
+
+def test_time_wait(stack: ExitStack, look: Look) -> None:
+    """A connection that has just ended, and how long the kernel keeps it."""
+    server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    client = socket.create_connection(server.getsockname())
+    port = client.getsockname()[1]
+    accepted = stack.enter_context(server.accept()[0])
+    client.close()
+    assert accepted.recv(1) == b""
+    accepted.close()
+    (one,) = [one for one in look("127.0.0.1", port) if one.kind == "port-closing"]
+    assert "TIME_WAIT, free in " in one.says and one.severity is Severity.NOTE

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from loopbackd.doctor.asked import joined
 from loopbackd.doctor.facts.holder import Holder, isSystemd
+from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
@@ -102,6 +103,45 @@ def taken(
     )
 
 
+def checkTaken(
+    there: Sockets,
+    host: str,
+    holders: Mapping[int, Holder],
+    looker: Looker,
+    another: str,
+) -> Iterator[Finding]:
+    """Whether a port where nobody listens is in somebody's way all the same."""
+    if there.rows and not there.listeners:
+        found = taken(there.rows, host, holders, looker, another)
+        passes = found.kind in ("port-closing", "port-taken-unseen")
+        severity = Severity.NOTE if passes else Severity.WARNING
+        yield found.finding(joined(host, there.port), severity)
+
+
+def checkHolders(
+    there: Sockets,
+    host: str,
+    holders: Mapping[int, Holder],
+    looker: Looker,
+    free: int | None,
+) -> Iterator[Finding]:
+    """
+    Who has a port: each address of it that somebody has, or what else is in the way.
+
+    @param host: the one address that matters; empty for all.
+    @param free: the nearest port that nobody has.
+    """
+    another = f"use another port: {free} is free" if free else "use another port"
+    held = [row for row in (*there.listeners, *there.bound) if host in ("", row.local[0])]
+    for row in held:
+        yield taken([row], row.local[0], holders, looker, another).finding(joined(*row.local))
+    if not held and there.rows:
+        where = host or "0.0.0.0"
+        found = taken(there.rows, where, holders, looker, another)
+        if found.kind != "port-taken-unseen":
+            yield found.finding(f"port {there.port}", Severity.WARNING)
+
+
 def heldBy(holder: Holder, looker: Looker, another: str) -> tuple[str, tuple[str, ...]]:
     """Who has a socket, behind C{held by}; and what to do about that."""
     process = holder.process
@@ -122,15 +162,10 @@ def heldBy(holder: Holder, looker: Looker, another: str) -> tuple[str, tuple[str
 
 def _endings(holder: Holder) -> tuple[str, ...]:
     """How to end somebody, the best way first."""
-    process, belonging = holder.process, holder.belonging
+    process = holder.process
     assert process is not None
-    container = belonging.container
-    if container.startswith(("docker ", "podman ")):
-        kind, name = container.split(" ")
-        return (f"stop the container: {kind} stop {name}",)
-    if belonging.unit.endswith(".service"):
-        option = "--user " if belonging.isUsers else ""
-        return (f"stop its unit: systemctl {option}stop {belonging.unit}",)
+    if holder.stopping:
+        return (f"stop what it belongs to: {holder.stopping}",)
     if holder.forwards:
         return ("end what it forwards to: the server is behind it", f"stop it: kill {process.pid}")
     return (f"stop it: kill {process.pid}",)

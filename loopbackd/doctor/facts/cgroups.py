@@ -65,8 +65,8 @@ def belongingOf(group: str) -> Belonging:
 
 def groupIn(text: str) -> str:
     """
-    The path in what C{/proc/PID/cgroup} says: that of version 2 or of systemd's hierarchy, whichever
-    says more where there are both.
+    The path in what C{/proc/PID/cgroup} says: that of version 2 or of systemd's hierarchy,
+    whichever says more where there are both.
     """
     found = ""
     for line in text.splitlines():

@@ -49,6 +49,18 @@ class Holder:
         """Whether it is one of the programs that lead to a server somewhere else."""
         return self.process is not None and bool(_FORWARDERS.search(self.process.command))
 
+    @property
+    def stopping(self) -> str:
+        """The command that stops what would start it again; empty where nothing would."""
+        belonging = self.belonging
+        if belonging.container.startswith(("docker ", "podman ")):
+            kind, name = belonging.container.split(" ")
+            return f"{kind} stop {name}"
+        if belonging.unit.endswith(".service"):
+            option = "--user " if belonging.isUsers else ""
+            return f"systemctl {option}stop {belonging.unit}"
+        return ""
+
     def __str__(self) -> str:
         """In words, on one line."""
         words = self._named()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -83,6 +84,26 @@ def nextFree(taken: Iterable[int], port: int) -> int | None:
     lowest = 1 if port < 1024 else 1024
     candidates = [*range(port + 1, 65536), *range(port - 1, lowest - 1, -1)]
     return next((one for one in candidates if one not in there), None)
+
+
+def freeNear(diag: SocketDiag, port: int) -> int | None:
+    """The nearest port that can be listened on here; L{None} where that cannot be seen."""
+    try:
+        taken = {row.local[1] for row in diag.rows()}
+    except (OSError, ValueError):
+        return None
+    while (found := nextFree(taken, port)) is not None and not _canBind(found):
+        taken.add(found)
+    return found
+
+
+def _canBind(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _takes(row: SocketRow, wanted: IPv4Address | IPv6Address) -> bool:

@@ -101,7 +101,10 @@ def _stranger(
 
 def _isSame(known: Known, uid: int, program: Program | None) -> bool:
     path = "" if program is None else program.path
-    return known.uid == uid and (not path or not known.program or known.program == path)
+    if known.uid != uid:
+        return False
+    # Another script of the same interpreter is what people do all day.
+    return not path or not known.program or f"{known.program} ".startswith(f"{path} ")
 
 
 def _shown(known: Known) -> str:

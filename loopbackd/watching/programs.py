@@ -8,6 +8,7 @@ themselves to root alone; whoever cannot be seen is left out.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +20,13 @@ COMMAND_LIMIT: Final = 65536
 """How many bytes of a command line are looked at: what matters can stand behind a class path."""
 
 _FEW: Final = 3
+_SCRIPT: Final = 200
+_VALUED: Final = frozenset({"-X", "-W", "-r", "-cp", "-classpath", "--class-path"})
+"""Options of interpreters that a value follows."""
+
+_INTERPRETERS: Final = re.compile(
+    "(?:python|pypy|node|nodejs|ruby|perl|php|lua|java|bun|deno|bash|dash|sh|tclsh)[0-9.]*"
+)
 _DELETED: Final = " (deleted)"
 _TEMPORARY: Final = ("/tmp/", "/var/tmp/", "/dev/shm/")
 
@@ -50,6 +58,24 @@ class Program:
         """The last part of its executable's path, or of its command's first word."""
         path = self.path or (self.words[0] if self.words else self.command.partition(" ")[0])
         return path.rpartition("/")[2]
+
+    @property
+    def identity(self) -> str:
+        """
+        What tells it from other programs, safe to show: its executable, and of an interpreter what
+        it runs; empty where its executable cannot be seen.
+        """
+        if not self.path or not _INTERPRETERS.fullmatch(self.name):
+            return self.path
+        words = iter(self.words[1:])
+        for word in words:
+            if word in ("-m", "-jar"):
+                return f"{self.path} {escape((word + ' ' + next(words, ''))[:_SCRIPT])}"
+            if not word.startswith("-") or word in ("-c", "-e"):
+                return f"{self.path} {escape(word[:_SCRIPT])}"
+            if word in _VALUED:
+                next(words, None)
+        return self.path
 
     @property
     def isTemporary(self) -> bool:

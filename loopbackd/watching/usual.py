@@ -23,7 +23,8 @@ class Known(msgspec.Struct, kw_only=True):
     A listener that was seen before.
 
     @ivar port: 0 for whichever the system has handed out.
-    @ivar program: its executable; empty where that could not be seen, which is then any.
+    @ivar program: what L{Program.identity} says; empty where that could not be seen, which is then
+        any.
     @ivar trusted: somebody said that it is all right; otherwise it was only seen.
     @ivar seen: when it was last told of, in seconds since the epoch.
     """
@@ -76,7 +77,7 @@ class Usual:
     def find(self, place: Place, program: Program | None) -> Known | None:
         """What is known of such a listener, what is trusted first."""
         programs = self._places.get(self._plain(place), {})
-        path = "" if program is None else program.path
+        path = "" if program is None else program.identity
         found = (
             [programs[one] for one in (path, "") if one in programs] if path else programs.values()
         )
@@ -100,7 +101,7 @@ class Usual:
     def learn(self, place: Place, program: Program | None, now: float, trusted: bool) -> None:
         """Remember a listener; what was trusted stays so."""
         plain = self._plain(place)
-        path = "" if program is None else program.path
+        path = "" if program is None else program.identity
         known = self._places.get(plain, {}).get(path)
         if known is None and not path:
             known = self.find(place, program)

@@ -78,12 +78,14 @@ class Watch:
         self._find = find
         self._spent = spent
         self._findPace = Pace(SHARE, _LONGEST)
+        self._scanPace = Pace(SHARE, _LONGEST)
         self._listeners: Listeners = {}
         self._unnamed: dict[Place, Listener] = {}
         self._isFirst = True
         self.watched: dict[Place, Watched] = {}
         self.connections = Connections()
         self._scans = Scans(settings.scan_ports, settings.scan_seconds)
+        self._isScanJudged = True
         self._refusals = Refusals(settings.refused, settings.scan_seconds)
         self._debugged: dict[int, tuple[Place, str]] = {}
         self._hasNewDebugger = False
@@ -101,6 +103,8 @@ class Watch:
             events += self._sawListeners(look.listeners, now)
         if look.sockets is not None:
             events += self._sawConnections(look.sockets, now)
+        if not self._isScanJudged:
+            events += self._judgeScans(now)
         if self._hasNewDebugger and self.connections.rows:
             self._hasNewDebugger = False
             events += self._browsers(self._touches(self.connections.rows.values()), now)
@@ -155,31 +159,37 @@ class Watch:
 
     def _programs(self, listeners: Collection[Listener], now: float) -> dict[Place, Program]:
         inodes = {one.place: min(one.inodes) for one in listeners}
-        found = self._found({inode: place.uid for place, inode in inodes.items()}, now)
+        sockets = {inode: place.uid for place, inode in inodes.items()}
+        found = self._found(sockets, now, self._findPace)
         return {place: found[inode] for place, inode in inodes.items() if inode in found}
 
-    def _found(self, sockets: Mapping[int, int], now: float) -> Mapping[int, Program]:
+    def _found(self, sockets: Mapping[int, int], now: float, pace: Pace) -> Mapping[int, Program]:
+        if not sockets:
+            return {}
         began = self._spent()
-        found = self._find(sockets) if sockets else {}
-        self._findPace.took(self._spent() - began, now)
+        found = self._find(sockets)
+        pace.took(self._spent() - began, now)
         return found
 
     # Connections.
 
     def _sawConnections(self, rows: Mapping[bytes, SocketRow], now: float) -> Iterator[Event]:
         touched = self._touches(self.connections.become(rows))
-        self._scans.saw(touched, now)
-        sockets = self._scans.suspects(now)
-        if not sockets or self._findPace.isDue(now):
-            yield from self._scanned(sockets, now)
+        if touched:
+            self._scans.saw(touched, now)
+            self._isScanJudged = False
         yield from self._browsers(touched, now)
 
     def _touches(self, rows: Iterable[SocketRow]) -> list[Touch]:
         listening = {place.port for place in self._listeners} | self._debugged.keys()
         return list(touches(rows, listening, self._memory.usual.ephemeral))
 
-    def _scanned(self, sockets: Mapping[int, int], now: float) -> Iterator[Event]:
-        programs = self._found(sockets, now) if sockets else {}
+    def _judgeScans(self, now: float) -> Iterator[Event]:
+        sockets = self._scans.suspects(now)
+        if sockets and not self._scanPace.isDue(now):
+            return
+        self._isScanJudged = not sockets
+        programs = self._found(sockets, now, self._scanPace)
         pids = {inode: program.pid for inode, program in programs.items()}
         owners = {
             (place.host, place.port): one.program.pid

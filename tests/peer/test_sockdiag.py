@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopbackd.peer.sockdiag import (
+    ADDRESSES,
     DiagError,
     Reply,
     SocketRow,
@@ -17,6 +18,7 @@ from loopbackd.peer.sockdiag import (
     dumpRequest,
     exactRequest,
     parseReply,
+    parseTable,
 )
 
 
@@ -179,3 +181,39 @@ def test_damagedAnswersAreReadOrRefused(data):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(ValueError, DiagError):
         parseReply(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]), 7)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 6, 10]), st.integers(0, 3), st.booleans()), max_size=6)
+)
+def test_tableIsWhatRepliesSay(sockets):
+    """Row by row the same as C{parseReply}, a row that was there before being the very same."""
+    data = b"".join(
+        message(row(state=state, local=f"127.0.0.{host}"), flags=2, sequence=7 if mine else 8)
+        for state, host, mine in sockets
+    )
+    end = message(struct.pack("=i", 0), kind=3, flags=2)
+    found, again = {}, {}
+    assert parseTable(data + end, 7, {}, found)
+    assert not parseTable(data, 7, found, again)
+    rows = parseReply(data, 7).rows
+    assert set(found.values()) == set(rows)
+    assert found == again
+    assert all(found[key] is again[key] for key in found)
+    assert len({key[ADDRESSES] for key in found}) == len({one.local for one in rows})
+
+
+def test_tableSaysWhatIsWrong():
+    """Errors and nonsense are told as by C{parseReply}."""
+    with pytest.raises(DiagError):
+        parseTable(message(struct.pack("=i", -errno.EPERM), kind=2), 7, {}, {})
+    for data in (b"x", message(b"short", flags=2), message(row(), flags=2, length=500)):
+        with pytest.raises(ValueError):
+            parseTable(data, 7, {}, {})
+
+
+@given(st.binary(max_size=300))
+def test_tableOfAnyBytes(data):
+    """Whatever the kernel says gives rows, or a ValueError or an OSError."""
+    with contextlib.suppress(ValueError, OSError):
+        parseTable(data, 7, {}, {})

@@ -1,0 +1,90 @@
+"""Real situations, and the watch that has to see them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from loopbackd.watching.looks import Looks
+from loopbackd.watching.rules import Rules
+from loopbackd.watchsettings import WatchSettings
+
+
+@pytest.fixture
+def stack():
+    """Close at the end whatever a test opened."""
+    with ExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture
+def spawn(stack):
+    """Start a program that lives to the end of the test; what it prints is read from its stdout."""
+
+    def spawn(*words, **others):
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            **others,
+        )
+        stack.callback(process.wait, 10)
+        stack.callback(process.kill)
+        stack.callback(process.stdout.close)
+        stack.callback(process.stdin.close)
+        return process
+
+    return spawn
+
+
+class Looking:
+    """
+    Looks at this machine again and again.
+
+    @ivar told: all that was told so far.
+    """
+
+    def __init__(self, looks):
+        self.looks = looks
+        self.told = []
+
+    def look(self):
+        """Look once; what is told of it."""
+        found = list(self.looks.look(time.monotonic() + 1e9).events)
+        self.told += found
+        return found
+
+    def until(self, kind, port=None, seconds=15):
+        """The event of that kind, and about that port, once it is told."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for event in self.told:
+                if event.kind == kind and (port is None or event.port == port):
+                    return event
+            assert time.monotonic() < deadline, [(one.kind, one.says) for one in self.told]
+            self.look()
+            os.sched_yield()
+
+    def kindsAt(self, port):
+        """What was told of a port."""
+        return [event.kind for event in self.told if event.port == port]
+
+
+@pytest.fixture
+def looking(stack):
+    """A watch of this machine that has looked once, so that what comes is new."""
+
+    def looking(**settings):
+        asked = WatchSettings(**settings)
+        looks = Looks(asked, Rules(asked), os.environ)
+        stack.callback(looks.close)
+        found = Looking(looks)
+        found.look()
+        return found
+
+    return looking

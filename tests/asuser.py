@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pickle
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -16,6 +17,7 @@ STRANGER = 61234
 """A uid that nobody has."""
 
 _PR_SET_DUMPABLE = 4
+_CLONE_NEWNET = 0x40000000
 
 
 def asUser(uid: int, call: Callable[[], T]) -> T:
@@ -24,10 +26,13 @@ def asUser(uid: int, call: Callable[[], T]) -> T:
 
     @raise AssertionError: it raised; with its traceback.
     """
-    return call() if os.geteuid() == uid else inChild(lambda: _become(uid), call)
+    return call() if os.geteuid() == uid else inChild(lambda: become(uid), call)
 
 
-def _become(uid: int) -> None:
+def become(uid: int) -> None:
+    """Be that user from now on, in a process that may."""
+    if os.geteuid() == uid:
+        return
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -35,9 +40,17 @@ def _become(uid: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
+def apart() -> None:
+    """Be in a network of one's own from now on, with a loopback interface that is up."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
 def inChild(prepare: Callable[[], object], call: Callable[[], T]) -> T:
     """
-    What it returns in a process of its own, which was prepared for it.
+    What it returns in a process of its own, which was prepared for it; what that returned is kept.
 
     @raise AssertionError: either of the two raised; with its traceback.
     """
@@ -48,8 +61,9 @@ def inChild(prepare: Callable[[], object], call: Callable[[], T]) -> T:
         try:
             os.close(reading)
             try:
-                prepare()
+                kept = prepare()
                 said: Any = (True, call())
+                del kept
             except BaseException:
                 said = (False, traceback.format_exc())
             with os.fdopen(writing, "wb") as pipe:

@@ -6,6 +6,8 @@ import errno
 import socket
 from dataclasses import dataclass
 
+from loopbackd.net.endpoint import isLoopback
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -32,7 +34,11 @@ def resolve(name: str) -> Resolved:
 
 
 def isOwn(host: str) -> bool:
-    """Whether an IP address is one of this machine's: whether it could be listened on."""
+    """
+    Whether an IP address is one of this machine's: whether it could be listened on, or should be.
+    """
+    if isLoopback(host):
+        return True
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -27,8 +27,8 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         says which nor speaks TLS from the first byte.
     @ivar max_body: bytes of a request's body.
     @ivar max_head: bytes of a request's head.
-    @ivar timeout: seconds until the first byte, then for all of a request, and then to take its
-        answer, each.
+    @ivar timeout: seconds until a request begins, also behind another, then for all of it, and then
+        to take its answer, each.
     @ivar max_connections: how many may be open at once.
     @ivar max_services: how many services may be added through it.
     """

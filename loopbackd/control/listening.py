@@ -32,7 +32,6 @@ _log = Logger()
 NAME: Final = "control"
 
 _LAST_MOMENT: Final = 0.5
-_IDLE: Final = 60.0
 
 _RATE: Final = float(1 << 30)
 """Bytes that buy another second: nobody has as many."""
@@ -255,7 +254,12 @@ def _private(endpoint: str) -> str:
 
 
 def patienceOf(settings: ControlSettings) -> Patience:
-    """How long somebody who asks may take, whatever trickles."""
+    """
+    How long somebody who asks may take, whatever trickles.
+
+    Between two requests, too: an answer that nobody reads may all be in the kernel, where it looks
+    as if it had been taken.
+    """
     return Patience(
         first=settings.timeout,
         head=settings.timeout,
@@ -263,5 +267,5 @@ def patienceOf(settings: ControlSettings) -> Patience:
         request=settings.timeout,
         sending=settings.timeout,
         rate=_RATE,
-        idle=_IDLE,
+        idle=settings.timeout,
     )

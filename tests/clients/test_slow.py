@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import http.client
+import json
 import logging
 import subprocess
 import threading
@@ -39,9 +40,9 @@ ATTACKS = [
     ("web", "headers", "/get"),
     ("web", "body", "/post"),
     ("web", "read", "/bytes/100000"),
-    # It calls itself a browser, which the control API refuses as soon as a head is whole; what of
-    # its bodies and answers is slow has tests in test_control_listening.
     ("control", "headers", "/version"),
+    ("control", "body", "/proxies"),
+    ("control", "read", "/openapi.json"),
 ]
 
 PROBES = {"web": "/get", "control": "/version"}
@@ -116,6 +117,21 @@ def waited(running: Running) -> float:
     return int(Path(f"/proc/{running.process.pid}/schedstat").read_text().split()[1]) / 1e9
 
 
+def asOurPage(port: int) -> str:
+    """
+    What slowhttptest shall say that it accepts, and two fields behind that.
+
+    It calls itself a browser, and would be told to leave where it is no page of ours.
+    """
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        client.request("GET", "/token", headers={"Sec-Fetch-Site": "same-origin"})
+        told = json.loads(client.getresponse().read())
+    finally:
+        client.close()
+    return f"*/*\r\nSec-Fetch-Site: same-origin\r\n{told['field']}: {told['token']}"
+
+
 @pytest.mark.parametrize(("what", "mode", "path"), ATTACKS)
 def test_slowhttptest(
     tmp_path: Path,
@@ -136,6 +152,8 @@ def test_slowhttptest(
     running = daemon("--config", f"{tmp_path}/slow.toml", "--control", HERE)
     port = int(running.says(rf"\b{what}: (?:\S+ )?on 127\.0\.0\.1:(\d+)")[1])
     words = ["-c", str(CONNECTIONS), "-l", "10", "-p", "3"]
+    if what == "control":
+        words += ["-m", asOurPage(port)]
     words += ["-g", "-o", "slow", "-u", f"http://127.0.0.1:{port}{path}"]
     held, probe = Held(port), Probe(port, PROBES[what])
     before = waited(running)

@@ -437,6 +437,13 @@ def test_pathIsFree(tmp_path):
     assert said == f"cannot be looked at (Not a directory): {PATH_ELSE}"
 
 
+@pytest.mark.parametrize("state", [TCPState.LISTEN, TCPState.CLOSE])
+def test_nobodysSocket(state):
+    """A socket of the kernel's own has no inode, and is explained all the same."""
+    said = whoHolds(Rows(row(state, inode=0)), "127.0.0.1", 80)
+    assert "held by" in said and said.endswith(ELSE)
+
+
 def test_everyAnswerIsOneLine(diag, heldBy):
     """Whatever the rows, the answer is one line and gives a way on."""
     for found in (None, Process(42, "x", "y"), Process(1, "systemd", "root")):

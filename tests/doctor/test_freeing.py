@@ -28,9 +28,8 @@ import os, signal, socket, sys
 if "stubborn" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])), reuse_port="group" in sys.argv)
-if "forking" in sys.argv:
-    os.fork()
-print(server.getsockname()[1], flush=True)
+if "forking" not in sys.argv or os.fork():
+    print(server.getsockname()[1], flush=True)
 kept = []
 while True:
     kept.append(server.accept()[0])

@@ -84,7 +84,7 @@ def taken(
             return _held("port-bound", before, row, holders, looker, another, shown)
     for row in there:
         if row.inode:
-            holder = holders[row.inode]
+            holder = _holderOf(row, holders)
             who = str(holder) if holder.process else f"user {holder.user}"
             state = f"in use by an outgoing connection of {who} to {joined(*row.remote)}"
             return Taken("port-outgoing", state, ("wait until it ends", another), shown)
@@ -194,10 +194,15 @@ def _held(
     another: str,
     shown: tuple[str, ...],
 ) -> Taken:
-    who, remedy = heldBy(holders[row.inode], looker, another)
+    who, remedy = heldBy(_holderOf(row, holders), looker, another)
     everywhere = row.local[0] in ("0.0.0.0", "::")
     where = f" on every address ({joined(*row.local)})" if everywhere else ""
     return Taken(kind, f"{before}held{where} by {who}", remedy, shown)
+
+
+def _holderOf(row: SocketRow, holders: Mapping[int, Holder]) -> Holder:
+    """A socket without an inode is no process's: one of the kernel's own."""
+    return holders.get(row.inode) or Holder(row.uid, f"uid {row.uid}")
 
 
 def _shown(row: SocketRow, holders: Mapping[int, Holder]) -> str:

@@ -42,7 +42,7 @@ def listenerRows(seen: Seen, now: float) -> list[tuple[object, ...]]:
     return [
         (
             one.listener.place.address,
-            userName(one.listener.place.uid),
+            one.user,
             "" if one.program is None else one.program.pid,
             "" if one.program is None else one.program.command,
             age(one, now),

@@ -9,12 +9,11 @@ from loopbackd.control import shapes
 from loopbackd.control.toxiproxy import reply
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
-from loopbackd.peer.process import userName
 from loopbackd.watching.events import Event, asFinding
 from loopbackd.watching.service import Watching
 from loopbackd.watching.watch import Watched
 
-MOST: Final = 1000
+MOST: Final = 500
 """How many listeners are shown, the lowest ports first."""
 
 
@@ -54,7 +53,7 @@ def asListener(one: Watched, counts: Mapping[int, int]) -> shapes.WatchedListene
         host=place.host,
         port=place.port,
         uid=place.uid,
-        user=userName(place.uid),
+        user=one.user,
         pid=None if program is None else program.pid,
         command=None if program is None else program.command,
         program=None if program is None or not program.path else program.path,

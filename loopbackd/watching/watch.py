@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from loopbackd.peer.process import userName
 from loopbackd.peer.sockdiag import Address, SocketRow
 from loopbackd.watching.connections import Connections, Touch, touches
 from loopbackd.watching.debugging import isBrowser
@@ -36,6 +37,7 @@ class Watched:
     """
     A listener that is there.
 
+    @ivar user: the name of its user.
     @ivar program: who it is, where that can be seen.
     @ivar since: when it was first seen, in seconds since the epoch.
     @ivar wasThere: at the first look already, so that it may be older.
@@ -44,6 +46,7 @@ class Watched:
     """
 
     listener: Listener
+    user: str
     program: Program | None
     since: float
     wasThere: bool
@@ -146,7 +149,8 @@ class Watch:
         judged = [self._rules.judge(event) for event in events if event.isWarning]
         wrong = tuple(event for event in judged if event is not None and event.isWarning)
         isTold = any(event.kind in ("listener-new", "listener-back") for event in events)
-        self.watched[place] = Watched(listener, program, now, self._isFirst, wrong, isTold)
+        user = userName(place.uid)
+        self.watched[place] = Watched(listener, user, program, now, self._isFirst, wrong, isTold)
         self._debugs(place, program)
         if not usual.isFresh:
             usual.learn(place, program, now, self._learns)

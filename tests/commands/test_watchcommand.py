@@ -145,7 +145,7 @@ def test_lines(begun, stack, number, untilLearned):
         ]
     )
     server.close()
-    assert lines.until(lambda one: one["port"] == port)["kind"] == "listener-gone"
+    lines.until(lambda one: (one["kind"], one["port"]) == ("listener-gone", port))
     process.send_signal(number)
     assert process.wait(10) == 0
     assert process.stderr.read() == b""

@@ -7,6 +7,7 @@ does not answer at all.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Final
 
 from loopbackd.doctor.asked import Asked, joined
 from loopbackd.doctor.busy import looker
+from loopbackd.doctor.checks.certificate import checkServed
 from loopbackd.doctor.checks.ephemeral import checkEphemeral
 from loopbackd.doctor.checks.firewall import checkFirewall, suspects
 from loopbackd.doctor.checks.hostsfile import checkHosts
@@ -38,10 +40,12 @@ from loopbackd.doctor.facts.interface import interface
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
 from loopbackd.doctor.facts.nameservice import readSwitch
 from loopbackd.doctor.facts.proxies import Target, readProxies
+from loopbackd.doctor.facts.served import served
 from loopbackd.doctor.facts.sockets import Sockets, freeNear, sockets
 from loopbackd.doctor.finding import Finding, Severity, inOrder
 from loopbackd.net.endpoint import hasIPv6
 from loopbackd.peer.netlink import SocketDiag
+from loopbackd.tls.store import AuthorityStore, stateDirectory, wallClock
 
 _MOST_ADDRESSES: Final = 4
 """Of a name; each is tried."""
@@ -97,8 +101,19 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
         *checkReach(there, attempts, who, own),
     ]
     yield from found
+    yield from _tls(asked, attempts)
     if not any(one.severity is Severity.PROBLEM for one in found):
         yield from _unexplained(attempts)
+
+
+def _tls(asked: Asked, attempts: Sequence[Attempt]) -> Iterator[Finding]:
+    """What the server shows, where TLS is asked for."""
+    works = next((one for one in attempts if not one.error and one.accepted is not False), None)
+    if asked.isTLS and works is not None:
+        store = AuthorityStore(stateDirectory(os.environ))
+        authority = store.public() if store.exists() else None
+        shown = served(works.host, works.port, asked.host, authority)
+        yield from checkServed(shown, str(asked), wallClock())
 
 
 def _ways(asked: Asked, there: Sockets, attempts: Sequence[Attempt]) -> Iterator[Finding]:

@@ -187,7 +187,7 @@ class TargetHandshake:
             return CertificateNotYetValid(
                 self._target, f"{which} is not valid before {when:%F %T} UTC"
             )
-        words = _inWords(error)
+        words = inWords(error)
         if error in _UNKNOWN:
             issuer = shown(parsed.issuer.rfc4514_string())
             return UnknownAuthority(
@@ -208,7 +208,7 @@ def _names(certificate: x509.Certificate) -> str:
     return shown(", ".join(names))
 
 
-def _inWords(error: int) -> str:
+def inWords(error: int) -> str:
     """What OpenSSL calls an error of a certificate; pyOpenSSL has no name for the function."""
     binding = Binding()
     words: bytes = binding.ffi.string(binding.lib.X509_verify_cert_error_string(error))

@@ -7,7 +7,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,7 @@ from running import HERE, Running
 from loopbackd.doctor.checks.certificate import checkServed
 from loopbackd.doctor.facts.served import served
 from loopbackd.doctor.finding import Finding, Severity
-from loopbackd.tls.store import AuthorityStore, stateDirectory
-
-NOW = datetime.now(UTC)
+from loopbackd.tls.store import AuthorityStore, stateDirectory, wallClock
 
 
 @pytest.fixture
@@ -47,7 +44,7 @@ def look(daemon: Callable[..., Running], authority: x509.Certificate) -> Look:
     def look(name: str, isTrusted: bool = True) -> list[Finding]:
         trusted = [authority] if isTrusted else []
         shown = served("127.0.0.1", running.port("auto"), name, authority, trusted)
-        return list(checkServed(shown, "there", NOW))
+        return list(checkServed(shown, "there", wallClock()))
 
     return look
 
@@ -112,14 +109,14 @@ def talkingServer(stack: ExitStack, said: bytes) -> int:
 def test_a_server_without_tls(stack: ExitStack) -> None:
     """It says something else."""
     port = talkingServer(stack, b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    (one,) = checkServed(served("127.0.0.1", port, "localhost"), "there", NOW)
+    (one,) = checkServed(served("127.0.0.1", port, "localhost"), "there", wallClock())
     assert one.kind == "not-tls" and "HTTP/1.1 400" in one.evidence[0]
 
 
 def test_a_server_that_says_nothing(stack: ExitStack) -> None:
     """After two seconds nobody waits any more."""
     port = talkingServer(stack, b"")
-    (one,) = checkServed(served("127.0.0.1", port, "localhost"), "there", NOW)
+    (one,) = checkServed(served("127.0.0.1", port, "localhost"), "there", wallClock())
     assert one.kind == "tls-silent" and "2.0 s" in one.evidence[0]
 
 
@@ -151,6 +148,6 @@ def test_an_old_server(
     assert process.stdout is not None
     while b"ACCEPT" not in (line := process.stdout.readline()):
         assert line
-    found = checkServed(served("127.0.0.1", port, "localhost"), "there", NOW)
+    found = checkServed(served("127.0.0.1", port, "localhost"), "there", wallClock())
     kinds = [one.kind for one in found]
     assert kinds == ["certificate-ends-soon", "certificate-self-signed", "tls-old"]

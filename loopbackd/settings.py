@@ -258,8 +258,16 @@ def _check(settings: Settings, source: str) -> Settings:
                 f" the route http = 'http', not for {service.protocol!r} as it is here;"
                 " remove [service.http]"
             )
+        if service.tls is not None and service.protocol in _BELOW_TLS:
+            raise SettingsError(
+                f"{source}: service {service.name!r}: {service.protocol!r} hears clients that begin"
+                " with TLS without speaking it, before any handshake; remove [service.tls]"
+            )
         _checkRelay(service, source)
     return settings
+
+
+_BELOW_TLS = ("tripwire", "sinkhole")
 
 
 def _checkRelay(service: ServiceSettings, source: str) -> None:

@@ -40,6 +40,12 @@ _BUILT_IN = {
     "http": ("httpbin.factory", "HTTPServiceFactory", "a test service for HTTP clients (RFC 9112)"),
     "http2": ("http2", "HTTP2Factory", "tells HTTP/2 clients to use HTTP/1.1 (RFC 9113)"),
     "relay": ("relay.factory", "RelayFactory", "connects each client with a target of yours"),
+    "tripwire": ("tripwire", "TripwireFactory", "names whoever touches a port that nobody should"),
+    "sinkhole": (
+        "sinkhole.factory",
+        "SinkholeFactory",
+        "answers for names that are led to this machine, and says who asked for them",
+    ),
     "refuse": ("refuse", "RefuseFactory", "closes cleanly and says so in the log"),
 }
 # These never wait for the client to say anything.

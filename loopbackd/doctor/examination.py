@@ -11,11 +11,14 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
+from loopbackd.controlclient import Address
 from loopbackd.doctor.asked import Asked, joined
 from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.certificate import checkServed
+from loopbackd.doctor.checks.daemon import checkDaemon, checkPort
 from loopbackd.doctor.checks.ephemeral import checkEphemeral
 from loopbackd.doctor.checks.firewall import checkFirewall, suspects
 from loopbackd.doctor.checks.hostsfile import checkHosts
@@ -32,6 +35,7 @@ from loopbackd.doctor.checks.listening import (
 from loopbackd.doctor.checks.proxies import checkProxies
 from loopbackd.doctor.checks.taken import checkTaken
 from loopbackd.doctor.facts.attempt import Attempt, attempt
+from loopbackd.doctor.facts.daemon import daemon
 from loopbackd.doctor.facts.ephemeral import ephemeral
 from loopbackd.doctor.facts.firewall import firewall
 from loopbackd.doctor.facts.holder import Holder, holdersOf
@@ -60,6 +64,27 @@ def examine(asked: Asked) -> list[Finding]:
             *_connecting(asked, resolved),
             *_names(asked, resolved),
             *_proxies(asked, resolved),
+        ]
+    )
+
+
+def examineDaemon(asked: Asked, control: Address, directory: Path) -> list[Finding]:
+    """
+    Say what is to be found about the daemon itself.
+
+    @param asked: where it should be.
+    @param control: where its control API should be.
+    @param directory: where C{twistd} would be run.
+    """
+    there = sockets(SocketDiag(), asked.port)
+    row = there.reachedAt(asked.host)
+    holder = None if row is None else holdersOf([row]).get(row.inode)
+    isSeen = not there.missing
+    return inOrder(
+        [
+            *(checkPort(str(asked), holder, row is not None) if isSeen else ()),
+            *examine(asked),
+            *checkDaemon(daemon(control, os.environ, directory)),
         ]
     )
 

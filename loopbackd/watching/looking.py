@@ -21,7 +21,8 @@ SHARE: Final = 0.004
 """Of a core: what looking at the connections may cost, and as much again the listeners."""
 
 _LISTENING: Final = (TCPState.LISTEN,)
-_LONGEST: Final = 60.0
+_LONGEST: Final = 15.0
+"""Seconds until there is another look whatever it costs: a C{TIME_WAIT} is there for 60."""
 
 
 class Look(NamedTuple):

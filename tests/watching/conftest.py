@@ -59,8 +59,11 @@ class Looking:
         self.told += found
         return found
 
-    def until(self, kind, port=None, seconds=15):
-        """The event of that kind, and about that port, once it is told."""
+    def until(self, kind, port=None, seconds=60):
+        """
+        The event of that kind, and about that port, once it is told; on a machine full of other
+        programs' sockets that takes a while.
+        """
         deadline = time.monotonic() + seconds
         while True:
             for event in self.told:

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version as versionOf
-from pathlib import Path
+from typing import Final
 
 import click
 
-from loopbackd.commands.authority import ca
-from loopbackd.commands.catalogue import profiles, toxics
-from loopbackd.commands.completion import completion
-from loopbackd.commands.doctor import doctor
-from loopbackd.commands.hosts import hosts
-from loopbackd.commands.port import port
-from loopbackd.commands.services import reset, service
-from loopbackd.commands.toxics import toxic
-from loopbackd.commands.watch import watch
-from loopbackd.control.listening import check
-from loopbackd.newpackage import NameTaken, write
-from loopbackd.prepared import load
-from loopbackd.protocols.registry import known
-from loopbackd.settings import SettingsError
-from loopbackd.watching.rules import Rules
+_COMMANDS: Final = {
+    "ca": "authority:ca",
+    "check-config": "local:checkConfig",
+    "completion": "completion:completion",
+    "doctor": "doctor:doctor",
+    "hosts": "hosts:hosts",
+    "new": "local:new",
+    "port": "port:port",
+    "profiles": "catalogue:profiles",
+    "protocols": "local:protocols",
+    "reset": "services:reset",
+    "service": "services:service",
+    "toxic": "toxics:toxic",
+    "toxics": "catalogue:toxics",
+    "version": "local:version",
+    "watch": "watch:watch",
+}
+"""Where each is, below L{loopbackd.commands}; what is not run is not imported."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(f"loopbackd.commands.{module}"), name)
+        return found
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(versionOf("loopbackd"), prog_name="loopbackd", message="%(prog)s %(version)s")
 def main() -> None:
     """
@@ -32,70 +52,3 @@ def main() -> None:
 
     The daemon itself is run by Twisted: twistd -n loopbackd
     """
-
-
-for command in (
-    doctor,
-    port,
-    watch,
-    hosts,
-    ca,
-    service,
-    toxic,
-    reset,
-    toxics,
-    profiles,
-    completion,
-):
-    main.add_command(command)
-
-
-@main.command()
-def protocols() -> None:
-    """List the protocols a service can speak."""
-    listed = list(known())
-    width = max(len(protocol.name) for protocol in listed)
-    for protocol in listed:
-        origin = "" if protocol.origin == "loopbackd" else f"  [{protocol.origin}]"
-        click.echo(f"{protocol.name:<{width}}  {protocol.what}{origin}")
-
-
-@main.command("check-config")
-@click.argument("file", type=click.Path(path_type=Path))
-def checkConfig(file: Path) -> None:
-    """Say whether the daemon could run with this configuration FILE."""
-    try:
-        settings, _ = load(file)
-        check(settings.control)
-        Rules(settings.watch)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
-    for one in settings.service:
-        click.echo(f"{one.name}: {one.protocol} on {one.endpoint}")
-
-
-@main.command()
-@click.argument("name")
-@click.option(
-    "--directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(),
-    help="Where to put it. [default: here]",
-)
-def new(name: str, directory: Path) -> None:
-    """Write a small package with a protocol of your own, tests included."""
-    try:
-        written = write(name, directory)
-    except (ValueError, NameTaken) as error:
-        raise click.ClickException(str(error)) from None
-    except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
-    for path in written:
-        click.echo(path)
-    click.echo(f"\nNext:  cd {directory / name} && pip install -e '.[test]' && pytest")
-
-
-@main.command()
-def version() -> None:
-    """Print the version."""
-    click.echo(f"loopbackd {versionOf('loopbackd')}")

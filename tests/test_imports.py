@@ -372,6 +372,7 @@ READING_ORDER = [
     "loopbackd.commands.watchview",
     "loopbackd.commands.watch",
     "loopbackd.commands.completion",
+    "loopbackd.commands.local",
     "loopbackd.cli",
 ]
 

@@ -79,11 +79,13 @@ def examineDaemon(asked: Asked, control: Address, directory: Path) -> list[Findi
     there = sockets(SocketDiag(), asked.port)
     row = there.reachedAt(asked.host)
     holder = None if row is None else holdersOf([row]).get(row.inode)
-    isSeen = not there.missing
+    own = [] if there.missing else list(checkPort(str(asked), holder, row is not None))
+    # That nobody listens has been said then, and how to start the daemon.
+    said = "nothing-listens" if own and row is None else ""
     return inOrder(
         [
-            *(checkPort(str(asked), holder, row is not None) if isSeen else ()),
-            *examine(asked),
+            *own,
+            *(one for one in examine(asked) if one.kind != said),
             *checkDaemon(daemon(control, os.environ, directory)),
         ]
     )

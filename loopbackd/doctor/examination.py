@@ -130,7 +130,7 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     yield from found
     yield from _tls(asked, attempts)
     if not any(one.severity is Severity.PROBLEM for one in found):
-        yield from _unexplained(attempts)
+        yield from unexplained(attempts)
 
 
 def _tls(asked: Asked, attempts: Sequence[Attempt]) -> Iterator[Finding]:
@@ -170,7 +170,7 @@ def _attempts(hosts: Sequence[str], port: int) -> list[Attempt]:
         return list(pool.map(lambda host: attempt(SocketDiag(), host, port), hosts))
 
 
-def _unexplained(attempts: Sequence[Attempt]) -> Iterator[Finding]:
+def unexplained(attempts: Sequence[Attempt]) -> Iterator[Finding]:
     """Nobody is sent away with a failure and no word about it."""
     failed = [one for one in attempts if one.error]
     if len(failed) == len(attempts):

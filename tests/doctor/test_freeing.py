@@ -106,7 +106,7 @@ def test_who_has_it(serve: Serve) -> None:
     assert shown.exit_code == 1
     assert f"held by pid {server.pid} (" in shown.output
     assert f"kill {server.pid}" in shown.output
-    assert "is free" in shown.output
+    assert "is free" in shown.output and "(port-taken)" in shown.output
 
 
 def test_nobody_has_it() -> None:

@@ -40,7 +40,7 @@ def checkFirewall(there: Sockets, suspected: Sequence[Attempt], rules: Rules) ->
         yield Finding(
             kind,
             Severity.PROBLEM,
-            f"A firewall {_DOES[kind]} connections to {joined(one.host, one.port)}.",
+            f"A firewall {DOES[kind]} connections to {joined(one.host, one.port)}.",
             (*_seen(one, there), *_rule(block, rules)),
             tuple(_allowing(one, block, rules)),
             88,
@@ -48,7 +48,7 @@ def checkFirewall(there: Sockets, suspected: Sequence[Attempt], rules: Rules) ->
         return
 
 
-_DOES: Final = {
+DOES: Final = {
     "firewall-drops": "drops",
     "firewall-rejects": "rejects",
     "firewall-prohibits": "prohibits",

@@ -54,6 +54,16 @@ SERVICES = tuple(
             name="elsewhere", endpoint=FREE, protocol="auto", routes=ELSEWHERE, twin=False
         )
     ]
+    + [
+        ServiceSettings(
+            name=f"tripwire-{options['answer']}",
+            endpoint=FREE,
+            protocol="tripwire",
+            options=options,
+            twin=False,
+        )
+        for options in ({"answer": "close"}, {"answer": "hold", "held_for": 3.0})
+    ]
 )
 
 HTTP = next(service for service in SERVICES if service.name == "http")

@@ -54,27 +54,38 @@ class Asking:
         self._lines = Lines(reactor)
         self.service = service
 
-    def told(self, transport: Any, host: str, how: str, answer: str) -> Deferred[None]:
+    def told(
+        self, transport: Any, host: str, how: str, answer: str, known: Whois | None = None
+    ) -> Deferred[Whois | None]:
         """
-        Write who asks for a name; fires when that is known, or need not be.
+        Write who asks for a name; fires with that when it is known, or with L{None} if it need not
+        be.
 
-        The client waits until then, so that its process does not vanish.
+        The client waits until then, so that its process does not vanish. Where nobody waits any
+        more the line is written all the same.
 
         @param host: the name; empty where it did not say one.
         @param how: it asked.
         @param answer: what it gets.
+        @param known: who it is, where the same connection has asked before.
         """
         more = self._lines.more()
         if more is None:
             return succeed(None)
         connection = connectionOf(transport)
-        peer = None if connection is None else connection.peer
         shown = connection.shownRemote if connection else shownAddress(transport.getPeer())
+        if known is not None:
+            return succeed(self._told(known, shown, host, how, answer, more))
+        peer = None if connection is None else connection.peer
         found = lookUp(self._reactor, peer)
         found.addErrback(lambda failure: Whois(missing=failure.getErrorMessage()))
-        return found.addCallback(self._told, shown, host, how, answer, more)
+        found.addCallback(self._told, shown, host, how, answer, more)
+        # A request that is cancelled, since its client has left, cancels this one alone.
+        waited: Deferred[Whois | None] = Deferred()
+        found.addCallbacks(waited.callback, waited.errback)
+        return waited
 
-    def _told(self, who: Whois, peer: str, host: str, how: str, answer: str, more: str) -> None:
+    def _told(self, who: Whois, peer: str, host: str, how: str, answer: str, more: str) -> Whois:
         _log.info(
             "{service}: {peer} asked for {host} ({how}): {who}; it gets {answer}.{more}",
             service=self.service,
@@ -89,6 +100,7 @@ class Asking:
             answer=answer,
             more=more,
         )
+        return who
 
 
 def _clipped(text: str) -> str:

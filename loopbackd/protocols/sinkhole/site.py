@@ -16,6 +16,7 @@ from loopbackd.http.serving import HTTP
 from loopbackd.protocols.sinkhole.answers import ALWAYS, answerFor
 from loopbackd.protocols.sinkhole.asking import Asking
 from loopbackd.protocols.sinkhole.rules import Rules
+from loopbackd.protocols.whois import Whois
 
 _log = Logger()
 
@@ -42,7 +43,10 @@ class SinkSite:
         how = f"{request.method} {target}"
         answer = answerFor(decision, request.method, host, self.asking.service)
         what = f"status {answer.status}" if isinstance(answer, Response) else decision.answer
-        await self.asking.told(request.on.transport, host, how, decision.gets(what))
+        on = request.on
+        assert isinstance(on, SinkHTTP)
+        gets = decision.gets(what)
+        on.who = await self.asking.told(on.transport, host, how, gets, on.who) or on.who
         return answer
 
     def failed(self, request: Request, error: HTTPError) -> Answer:
@@ -56,12 +60,18 @@ class SinkSite:
 
 
 class SinkHTTP(HTTP):
-    """One connection; also who asks wrongly is named."""
+    """
+    One connection; also who asks wrongly is named.
+
+    @ivar who: its client, once somebody has looked.
+    """
+
+    who: Whois | None = None
 
     def _refuse(self, error: HTTPError) -> None:
         site: SinkSite = self.factory.site
         how, gets = f"HTTP: {error.detail}", f"status {error.status}"
-        told = site.asking.told(self.transport, "", how, gets)
+        told = site.asking.told(self.transport, "", how, gets, self.who)
         told.addErrback(lambda failure: _log.failure("It could not be told.", failure))
         super()._refuse(error)
 

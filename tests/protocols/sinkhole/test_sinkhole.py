@@ -98,6 +98,30 @@ def test_a_page(lines: Any) -> None:
     visitor.ends()
 
 
+def test_many_requests_of_one_client(lines: Any) -> None:
+    """It is looked up once, and every one is answered, as many as come at once."""
+    sunk = Sunk()
+    visitor = Visitor(sunk.surroundings, sunk.factory)
+    visitor.says(b"GET / HTTP/1.1\r\nHost: a.ads.example\r\n\r\n" * 4000)
+    assert sunk.reactor.run() == 1
+    sunk.reactor.advance(0)
+    assert visitor.transport.value().count(b"HTTP/1.1 204 ") == 4000
+    assert len(lines) == MOST_LINES
+    visitor.ends()
+
+
+def test_leaves_while_it_is_looked_up(lines: Any) -> None:
+    """What is found is written, and is no failure."""
+    sunk = Sunk()
+    visitor = Visitor(sunk.surroundings, sunk.factory)
+    visitor.says(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    visitor.ends()
+    assert not lines
+    sunk.reactor.run()
+    assert len(lines) == 1 and "asked for a (GET /): uid 4711" in lines[0]
+    assert visitor.transport.value() == b""
+
+
 @pytest.mark.parametrize(
     ("method", "status", "hasBody"),
     [("GET", 403, True), ("HEAD", 403, False), ("OPTIONS", 204, False), ("POST", 405, True)],

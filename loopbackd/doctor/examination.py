@@ -17,7 +17,6 @@ from typing import Final
 from loopbackd.controlclient import Address
 from loopbackd.doctor.asked import Asked, joined
 from loopbackd.doctor.busy import looker
-from loopbackd.doctor.checks.certificate import checkServed
 from loopbackd.doctor.checks.daemon import checkDaemon, checkPort
 from loopbackd.doctor.checks.ephemeral import checkEphemeral
 from loopbackd.doctor.checks.firewall import checkFirewall, suspects
@@ -44,12 +43,11 @@ from loopbackd.doctor.facts.interface import interface
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
 from loopbackd.doctor.facts.nameservice import readSwitch
 from loopbackd.doctor.facts.proxies import Target, readProxies
-from loopbackd.doctor.facts.served import served
 from loopbackd.doctor.facts.sockets import Sockets, freeNear, sockets
 from loopbackd.doctor.finding import Finding, Severity, inOrder
+from loopbackd.doctor.speaking import speaking
 from loopbackd.net.endpoint import hasIPv6
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.tls.store import AuthorityStore, stateDirectory, wallClock
 
 _MOST_ADDRESSES: Final = 4
 """Of a name; each is tried."""
@@ -128,19 +126,17 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
         *checkReach(there, attempts, who, own),
     ]
     yield from found
-    yield from _tls(asked, attempts)
+    yield from _speaking(asked, attempts)
     if not any(one.severity is Severity.PROBLEM for one in found):
         yield from unexplained(attempts)
 
 
-def _tls(asked: Asked, attempts: Sequence[Attempt]) -> Iterator[Finding]:
-    """What the server shows, where TLS is asked for."""
-    works = next((one for one in attempts if not one.error and one.accepted is not False), None)
-    if asked.isTLS and works is not None:
-        store = AuthorityStore(stateDirectory(os.environ))
-        authority = store.public() if store.exists() else None
-        shown = served(works.host, works.port, asked.host, authority)
-        yield from checkServed(shown, str(asked), wallClock())
+def _speaking(asked: Asked, attempts: Sequence[Attempt]) -> Iterator[Finding]:
+    """What the server says, where a URL asks for TLS or HTTP."""
+    works = (one for one in attempts if not (one.error or one.ended or one.accepted is False))
+    for one in works:
+        yield from speaking(asked, one.host, os.environ)
+        return
 
 
 def _ways(asked: Asked, there: Sockets, attempts: Sequence[Attempt]) -> Iterator[Finding]:

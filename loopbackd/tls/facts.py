@@ -124,7 +124,7 @@ def describe(certificate: x509.Certificate, asked: Iterable[str] = ()) -> Client
 
     @param asked: the names to ask service-identity for, besides those that are in it.
     """
-    names = _namesIn(certificate)
+    names = namesIn(certificate)
     own = [value for kind, value in names if kind in ("dns", "ip") and "*" not in value]
     wanted = dict.fromkeys([*own, *(name for name in asked if name)])
     return ClientCertificate(
@@ -151,15 +151,16 @@ def identify(certificate: x509.Certificate, name: str) -> Identity:
     except VerificationError as error:
         missed = ", ".join(type(one).__name__ for one in error.errors)
         return Identity(name, kind, False, missed[:_LONGEST_REASON])
-    except (CertificateError, ValueError) as error:
+    except (CertificateError, x509.DuplicateExtension, ValueError) as error:
         return Identity(name, kind, False, str(error)[:_LONGEST_REASON])
     return Identity(name, kind, True)
 
 
-def _namesIn(certificate: x509.Certificate) -> list[tuple[str, str]]:
+def namesIn(certificate: x509.Certificate) -> list[tuple[str, str]]:
+    """Its subject alternative names, each as a kind (C{dns}, C{ip}, ...) and a value."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return []
     return [(_KINDS.get(type(name), "other"), str(name.value)) for name in extension.value]
 

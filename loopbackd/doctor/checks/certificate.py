@@ -1,227 +1,359 @@
-"""Whether clients would believe the certificate that a server shows, and why not."""
+"""Which certificate is served, and why a client would refuse it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import dsa, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from loopbackd.doctor.facts.served import Served, isTLS
+from loopbackd.doctor.asked import joined
+from loopbackd.doctor.checks.handshake import short
+from loopbackd.doctor.facts.judged import Judged, Verdict
+from loopbackd.doctor.facts.served import Served
 from loopbackd.doctor.finding import Finding, Severity
-from loopbackd.loglines import escape
-from loopbackd.tls.facts import describe, identify
+from loopbackd.tls.certificates import isPermitted
+from loopbackd.tls.facts import identify, namesIn
 
 SOON: Final = timedelta(days=7)
-"""Before its end, a certificate that is good is worth a word."""
+"""A certificate that ends within this time is one that is forgotten."""
 
-_OLD: Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
-_LEAST_BITS: Final = 2048
+_RSA_BITS: Final = 2048
+_EC_BITS: Final = 224
 _WEAK: Final = frozenset({"md5", "sha1"})
-_MOST_NAMES: Final = 5
+_NAMES: Final = 12
+_OURS: Final = "loopbackd authority "
+_SERVES: Final = frozenset(
+    {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+)
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
-def checkServed(shown: Served, where: str, now: datetime) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is looked at, and the words for it."""
+
+    served: Served
+    leaf: x509.Certificate
+    where: str
+    remedy: str
+
+
+def checkCertificate(served: Served, judged: Judged, now: datetime) -> Iterator[Finding]:
     """
-    What is wrong with the TLS of a server.
+    Whether a client believes what is shown.
 
-    @param where: the address, in words.
+    @param served: with at least one certificate.
+    @param now: the time, with its zone.
     """
-    if not shown.chain:
-        yield _none(shown, where)
+    leaf = served.chain[0]
+    one = _Shown(served, leaf, joined(served.host, served.port), _another(served.name))
+    yield Finding(
+        "certificate",
+        Severity.NOTE,
+        f"{one.where} shows the certificate of {_subject(leaf)}, from {_named(leaf.issuer)},"
+        f" good until {leaf.not_valid_after_utc:%Y-%m-%d}.",
+        (f"names: {_listed(leaf)}", f"{len(served.chain)} certificates are shown"),
+    )
+    yield from _name(one)
+    yield from _dates(one, now)
+    yield from _trust(one, judged)
+    yield from _strength(one)
+    yield from _purpose(one, judged)
+
+
+def _name(one: _Shown) -> Iterator[Finding]:
+    leaf, name = one.leaf, one.served.name
+    identity = identify(leaf, name)
+    if identity.matches:
         return
-    leaf = shown.chain[0]
-    evidence = _evidence(leaf, shown)
-    yield from _name(shown, leaf, evidence)
-    yield from _dates(leaf, now, evidence)
-    yield from _trust(shown, evidence)
-    yield from _strength(leaf, shown, evidence)
-    if shown.failure:
+    common = _common(leaf)
+    if not namesIn(leaf) and common:
         yield Finding(
-            "tls-refused",
+            "certificate-common-name-only",
             Severity.PROBLEM,
-            f"{where} shows a certificate, and then ends the handshake.",
-            (f"OpenSSL: {shown.failure}", *evidence),
-            ("it may want a certificate of the client: see its log",),
-            80,
-        )
-
-
-def _none(shown: Served, where: str) -> Finding:
-    if shown.heard and not isTLS(shown.heard):
-        return Finding(
-            "not-tls",
-            Severity.PROBLEM,
-            f"{where} does not speak TLS.",
-            (f"to a ClientHello it said {escape(repr(bytes(shown.heard[:40])))}",),
-            ("use it without TLS: http:// in place of https://",),
-            93,
-        )
-    if not shown.heard:
-        return Finding(
-            "tls-silent",
-            Severity.PROBLEM,
-            f"{where} does not answer to TLS.",
-            (f"to a ClientHello: {shown.failure}",),
-            ("it may speak something else, and wait for more: try it without TLS",),
+            f"The certificate has its name, {short(common)!r}, in its common name alone, where"
+            " clients do not look any more.",
+            ("it has no subject alternative names", f"service-identity: {identity.why}"),
+            (one.remedy, "with openssl req: -addext subjectAltName=DNS:localhost,IP:127.0.0.1"),
             85,
         )
-    return Finding(
-        "tls-refused",
-        Severity.PROBLEM,
-        f"{where} speaks TLS, and refuses the handshake.",
-        (f"asked for the name {shown.name!r}; OpenSSL: {shown.failure}",),
-        (
-            "use a name that it has a certificate for",
-            "or see in its log which versions and ciphers it takes",
-        ),
-        88,
-    )
-
-
-def _evidence(leaf: x509.Certificate, shown: Served) -> tuple[str, ...]:
-    said = describe(leaf)
-    names = said.names[:_MOST_NAMES]
-    more = f" and {len(said.names) - len(names)} more" if len(said.names) > len(names) else ""
-    return (
-        f"certificate: {escape(said.subject) or 'no subject'}, signed by {escape(said.issuer)}",
-        f"for: {escape(', '.join(names))}{more}" if names else "for: no names that count",
-        f"from {said.start:%Y-%m-%d %H:%M} to {said.end:%Y-%m-%d %H:%M} UTC",
-        f"{len(shown.chain)} shown, {shown.version}",
-    )
-
-
-def _name(shown: Served, leaf: x509.Certificate, evidence: tuple[str, ...]) -> Iterator[Finding]:
-    said = identify(leaf, shown.name)
-    if not said.matches:
-        yield Finding(
-            "certificate-name",
-            Severity.PROBLEM,
-            f"The certificate is not for {shown.name!r}: clients refuse it.",
-            (f"service-identity: {escape(said.why)}", *evidence),
-            (
-                "use one of its names",
-                f"or have one made for it: loopbackd ca issue {shown.name}",
-            ),
-            92,
-        )
-
-
-def _dates(leaf: x509.Certificate, now: datetime, evidence: tuple[str, ...]) -> Iterator[Finding]:
-    end = leaf.not_valid_after_utc
-    if now > end:
-        yield Finding(
-            "certificate-expired",
-            Severity.PROBLEM,
-            f"The certificate has ended at {end:%Y-%m-%d %H:%M} UTC.",
-            evidence,
-            ("renew it, and have the server read it again",),
-            94,
-        )
-    elif now < leaf.not_valid_before_utc:
-        yield Finding(
-            "certificate-not-yet-valid",
-            Severity.PROBLEM,
-            f"The certificate begins at {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.",
-            (f"it is {now:%Y-%m-%d %H:%M} UTC here", *evidence),
-            ("set the clock of this machine right, or wait",),
-            94,
-        )
-    elif end - now < SOON:
-        yield Finding(
-            "certificate-ends-soon",
-            Severity.WARNING,
-            f"The certificate ends at {end:%Y-%m-%d %H:%M} UTC.",
-            evidence,
-            ("renew it, and have the server read it again",),
-        )
-
-
-def _trust(shown: Served, evidence: tuple[str, ...]) -> Iterator[Finding]:
-    if not shown.distrust:
         return
-    said = f"OpenSSL: {shown.distrust}"
-    if shown.isOwn:
+    remedies = [
+        f"ask for a name that it has: {joined(other, one.served.port)}"
+        for kind, other in namesIn(leaf)
+        if (kind == "dns" and other == "localhost") or (kind == "ip" and other == one.served.host)
+    ]
+    yield Finding(
+        "certificate-name",
+        Severity.PROBLEM,
+        f"The certificate is not for {name!r}, but for {_listed(leaf)}.",
+        (f"service-identity: {identity.why}",),
+        (*remedies, one.remedy),
+        85,
+    )
+
+
+def _dates(one: _Shown, now: datetime) -> Iterator[Finding]:
+    for number, certificate in enumerate(dict.fromkeys(one.served.chain)):
+        which = "The certificate" if not number else f"The authority {_subject(certificate)}"
+        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        span = f"{_subject(certificate)}: from {start:%F %T} to {end:%F %T} UTC"
+        evidence = (span, f"it is {now:%F %T} UTC here")
+        if now > end:
+            yield Finding(
+                "certificate-expired",
+                Severity.PROBLEM,
+                f"{which} expired on {end:%Y-%m-%d}, {_ago(now - end)} ago.",
+                evidence,
+                ("renew it, and have the server read it again", one.remedy),
+                90,
+            )
+        elif now < start:
+            yield Finding(
+                "certificate-not-yet-valid",
+                Severity.PROBLEM,
+                f"{which} is not valid before {start:%Y-%m-%d}, in {_ago(start - now)}.",
+                evidence,
+                ("see whether the clocks are right, here and where it was made", one.remedy),
+                90,
+            )
+        elif end - now < SOON:
+            yield Finding(
+                "certificate-ends-soon",
+                Severity.WARNING,
+                f"{which} expires on {end:%Y-%m-%d}, in {_ago(end - now)}.",
+                evidence,
+                ("renew it, and have the server read it again",),
+            )
+
+
+def _trust(one: _Shown, judged: Judged) -> Iterator[Finding]:
+    system, own = judged.system, judged.own
+    if system.isGood:
+        if system.dated and system.dated not in (
+            shown.subject.rfc4514_string() for shown in one.served.chain
+        ):
+            yield Finding(
+                "certificate-expired",
+                Severity.PROBLEM,
+                f"The authority {short(system.dated)} above the certificate has expired.",
+                _said(system, judged),
+                ("have a newer certificate of that authority trusted, and another one issued",),
+                85,
+            )
+        return
+    if own is not None and own.isGood:
         yield Finding(
             "certificate-of-local-authority",
             Severity.WARNING,
-            "The local authority of loopbackd has signed it, which this system does not trust.",
-            (said, *evidence),
+            "The certificate comes from loopbackd's authority, which this machine does not trust.",
+            (*_said(system, judged), f"with {judged.authority}: it is good"),
             (
-                "loopbackd ca trust",
-                'or for one client: curl --cacert "$(loopbackd ca show --path)"',
+                "loopbackd ca trust (--dry-run shows what that does)",
+                f"or for one client: curl --cacert {judged.authority}",
             ),
+            75,
         )
-    elif shown.isSelfSigned:
-        yield Finding(
+        return
+    if own is not None and not own.isStranger:
+        yield _refused(own, f"with loopbackd's authority, {judged.authority}")
+        return
+    if not system.isStranger:
+        yield _refused(system, "with the authorities of this system")
+        return
+    yield _stranger(one, judged)
+
+
+def _refused(verdict: Verdict, by: str) -> Finding:
+    return Finding(
+        "certificate-refused",
+        Severity.PROBLEM,
+        f"The certificate cannot be believed: {verdict.words}.",
+        (f"OpenSSL, {by}: error {verdict.code} at {short(verdict.about)}",),
+        ("have another one issued that keeps to what its authority may sign for",),
+        75,
+    )
+
+
+def _stranger(one: _Shown, judged: Judged) -> Finding:
+    """From somebody who is not trusted here."""
+    said = _said(judged.system, judged)
+    top = _top(one.served.chain)
+    if _isOwnIssuer(one.leaf):
+        return Finding(
             "certificate-self-signed",
             Severity.PROBLEM,
-            "The certificate has signed itself: nobody trusts it.",
-            (said, *evidence),
-            ("have one made that is trusted: loopbackd ca trust, loopbackd ca issue NAME",),
-            90,
+            "The certificate is signed by itself: nobody vouches for it.",
+            said,
+            (one.remedy, "or have the client trust this very certificate"),
+            75,
         )
-    else:
-        yield Finding(
+    if _isOwnIssuer(top):
+        return Finding(
             "certificate-untrusted",
             Severity.PROBLEM,
-            "Nobody whom this system trusts has signed the certificate, as far as it is shown.",
-            (said, *evidence),
-            (
-                "have the server show the certificates between its own and the authority's",
-                "or have clients trust that authority",
-            ),
-            90,
+            f"The certificate comes from {_subject(top)}, an authority that this machine does not"
+            " trust.",
+            said,
+            ("have that authority trusted, where you know whose it is", one.remedy),
+            75,
         )
+    issuer = _named(top.issuer)
+    ours: tuple[str, ...] = ()
+    if _OURS in issuer:
+        ours = (
+            "it is an authority of loopbackd's, and not the one of who asks: another user's, or one"
+            f" that was replaced; yours is {judged.authority}",
+        )
+    return Finding(
+        "certificate-issuer-missing",
+        Severity.PROBLEM,
+        f"The certificate of {issuer}, which signed {_subject(top)}, is neither shown nor trusted"
+        " here.",
+        (*said, *ours),
+        (
+            "if it is between the certificate and a root: have the server show all of its chain"
+            " (fullchain.pem)",
+            "if it is a root of your own: have it trusted",
+        ),
+        75,
+    )
 
 
-def _strength(
-    leaf: x509.Certificate, shown: Served, evidence: tuple[str, ...]
-) -> Iterator[Finding]:
-    key, digest = leaf.public_key(), leaf.signature_hash_algorithm
-    weak = []
-    if isinstance(key, (rsa.RSAPublicKey, dsa.DSAPublicKey)) and key.key_size < _LEAST_BITS:
-        weak.append(f"a key of {key.key_size} bits")
-    if digest is not None and digest.name in _WEAK:
-        weak.append(f"a signature with {digest.name}")
-    if weak:
-        yield Finding(
-            "certificate-weak",
-            Severity.PROBLEM,
-            f"The certificate has {' and '.join(weak)}: clients refuse it.",
-            evidence,
-            ("have one made with a key on P-256 or of 2048 bits, and SHA-256",),
-            89,
-        )
-    if not _isForServers(leaf):
+def _strength(one: _Shown) -> Iterator[Finding]:
+    for certificate in dict.fromkeys(one.served.chain):
+        weakness = _weakness(certificate)
+        if weakness:
+            yield Finding(
+                "certificate-weak",
+                Severity.PROBLEM,
+                f"The key of {_subject(certificate)} is too weak for today's clients: {weakness}.",
+                (f"OpenSSL refuses RSA and DSA below {_RSA_BITS} bits at its usual level",),
+                ("make a new key: RSA of 2048 bits, or ECDSA on P-256",),
+                65,
+            )
+        hashed = certificate.signature_hash_algorithm
+        if hashed is not None and hashed.name in _WEAK and not _isOwnIssuer(certificate):
+            yield Finding(
+                "certificate-weak",
+                Severity.PROBLEM,
+                f"{_subject(certificate)} is signed with {hashed.name.upper()}, which clients"
+                " refuse.",
+                (f"signature: {certificate.signature_algorithm_oid._name}",),
+                ("have it signed anew, with SHA-256",),
+                65,
+            )
+
+
+def _purpose(one: _Shown, judged: Judged) -> Iterator[Finding]:
+    leaf = one.leaf
+    usage = _extension(leaf, x509.ExtendedKeyUsage)
+    if usage is not None and not _SERVES & set(usage):
+        found = ", ".join(purpose._name for purpose in usage)
         yield Finding(
             "certificate-purpose",
             Severity.PROBLEM,
-            "The certificate is not for servers: clients refuse it.",
-            ("its extended key usage has no serverAuth", *evidence),
-            ("have one made for servers: loopbackd ca issue NAME",),
-            89,
+            f"The certificate is not for servers, but for {found}.",
+            (f"extended key usage: {found}",),
+            (one.remedy,),
+            80,
         )
-    if shown.version in _OLD:
+    constraints = _extension(leaf, x509.BasicConstraints)
+    if constraints is not None and constraints.ca and judged.system.isGood:
         yield Finding(
-            "tls-old",
-            Severity.PROBLEM,
-            f"The server speaks nothing newer than {shown.version}: clients refuse it (RFC 8996).",
-            evidence,
-            ("have the server speak TLS 1.2 or 1.3",),
-            89,
+            "certificate-is-authority",
+            Severity.WARNING,
+            "The certificate is that of an authority, which some clients refuse of a server"
+            " (Firefox, rustls).",
+            ("basic constraints: CA:TRUE",),
+            (one.remedy, "with openssl req -x509: -addext basicConstraints=critical,CA:FALSE"),
         )
 
 
-def _isForServers(leaf: x509.Certificate) -> bool:
+def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
     try:
-        usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
-        return True
-    return (
-        ExtendedKeyUsageOID.SERVER_AUTH in usage
-        or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return None
+
+
+def _isOwnIssuer(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _top(chain: tuple[x509.Certificate, ...]) -> x509.Certificate:
+    """The highest that is shown above the first, in whatever order they are."""
+    there = {one.subject: one for one in reversed(chain[1:])}
+    top = chain[0]
+    while top.issuer in there and not _isOwnIssuer(top):
+        top = there.pop(top.issuer)
+    return top
+
+
+def _weakness(certificate: x509.Certificate) -> str:
+    try:
+        key = certificate.public_key()
+    except Exception:
+        # Of a kind that is not known here; cryptography has several exceptions for that.
+        return ""
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_BITS:
+        return f"RSA of {key.key_size} bits"
+    if isinstance(key, dsa.DSAPublicKey):
+        return f"DSA of {key.key_size} bits"
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _EC_BITS:
+        return f"{key.curve.name} of {key.key_size} bits"
+    return ""
+
+
+def _another(name: str) -> str:
+    if isPermitted(name):
+        return f"have one of loopbackd's authority: loopbackd ca issue {name}"
+    return f"have another one issued, for {name}"
+
+
+def _said(verdict: Verdict, judged: Judged) -> tuple[str, ...]:
+    if verdict.isGood:
+        return judged.variables
+    words = (
+        f"OpenSSL, with the authorities of this system: {verdict.words} ({short(verdict.about)})"
     )
+    return (words, *judged.variables)
+
+
+def _common(certificate: x509.Certificate) -> str:
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    return _named(certificate.subject) or "(no subject)"
+
+
+def _named(name: x509.Name) -> str:
+    return short(name.rfc4514_string())
+
+
+def _listed(certificate: x509.Certificate) -> str:
+    names = [value for _, value in namesIn(certificate)]
+    if not names:
+        return "nobody"
+    more = len(names) - _NAMES
+    return short(", ".join(names[:_NAMES]), 500) + (f" and {more} more" if more > 0 else "")
+
+
+def _ago(time: timedelta) -> str:
+    if time.days:
+        return f"{time.days} day{'s' if time.days > 1 else ''}"
+    hours = time.seconds // 3600
+    return f"{hours} hour{'s' if hours > 1 else ''}" if hours else "less than an hour"

@@ -1,184 +1,161 @@
-"""What a server shows to a client that speaks TLS to it, whatever that client would think of it."""
+"""
+What is served where TLS is expected: the handshake, and the certificates that are shown in it.
+
+Nothing is trusted, and nothing that is wrong ends it: what a client should think of it is for the
+checks to say.
+"""
 
 from __future__ import annotations
 
-import select
-import socket
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from cryptography import x509
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 
-from loopbackd.tls.certificates import addressIn
-from loopbackd.tls.targethandshake import inWords
+from loopbackd.doctor.facts.talk import PATIENCE, TLSTalk, talkTo
+from loopbackd.tls.handshake import explained
 
-TIMEOUT: Final = 2.0
-"""Seconds for connecting and the handshake together."""
+_FIRST: Final = (22, 21)
+"""The types of records that a handshake begins with: handshake, alert (RFC 8446 section 5.1)."""
 
-_WORST_LEVEL: Final = b"ALL:@SECLEVEL=0"
-_FIRST: Final = 64
-_RECORDS: Final = frozenset({0x14, 0x15, 0x16, 0x17})
+_AFTERWARDS: Final = 0.3
+
+
+class Outcome(Enum):
+    """What became of a handshake."""
+
+    DONE = auto()
+    REFUSED = auto()
+    """An alert came."""
+    PLAIN = auto()
+    """What came is no TLS."""
+    SILENT = auto()
+    """Nothing came, or not enough, in time."""
+    CLOSED = auto()
+    RESET = auto()
+    BROKEN = auto()
+    """What came looks like TLS, and OpenSSL makes no sense of it."""
+    UNREACHED = auto()
+    """There was no connection, or the name cannot be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
     """
-    What came of a handshake.
+    A handshake with one address, under a name.
 
-    @ivar name: the host that was asked for.
+    @ivar host: the IP address.
+    @ivar name: whom it was asked for; an IP address is not (SNI has names alone).
+    @ivar why: what went wrong, in OpenSSL's or the system's words.
+    @ivar alert: the number of the alert that came, if one did; also after a handshake, where the
+        other end wants a certificate of the client and got none.
+    @ivar plain: the first of what came that is no TLS.
+    @ivar version: of TLS, as C{"TLSv1.3"}.
+    @ivar alpn: the application protocol that was agreed on.
     @ivar chain: the certificates that were shown, the server's own first.
-    @ivar version: of TLS, as C{TLSv1.3}; empty where there is none.
-    @ivar distrust: why a client that trusts whom this system trusts would not believe the chain,
-        in OpenSSL's words; empty where it would. Dates and names are not in it.
-    @ivar isSelfSigned: the server's certificate has signed itself.
-    @ivar isOwn: the local authority of loopbackd has signed it.
-    @ivar failure: why there is no TLS; empty where there is.
-    @ivar heard: what the server said instead.
+    @ivar isAsked: whether a certificate of the client was asked for.
+    @ivar isCut: whether the other end hung up after the handshake, when it got no certificate.
     """
 
+    host: str
+    port: int
     name: str
-    chain: tuple[x509.Certificate, ...] = ()
+    outcome: Outcome
+    why: str = ""
+    alert: int | None = None
+    plain: bytes = b""
     version: str = ""
-    distrust: str = ""
-    isSelfSigned: bool = False
-    isOwn: bool = False
-    failure: str = ""
-    heard: bytes = b""
-
-
-class _Late(Exception):
-    """The time is over."""
+    cipher: str = ""
+    alpn: str = ""
+    chain: tuple[x509.Certificate, ...] = ()
+    isAsked: bool = False
+    isCut: bool = False
+    seconds: float = 0.0
 
 
 def served(
-    host: str,
-    port: int,
-    name: str,
-    authority: x509.Certificate | None = None,
-    trusted: Iterable[x509.Certificate] | None = None,
+    host: str, port: int, name: str, alpn: tuple[bytes, ...] = (), seconds: float = PATIENCE
 ) -> Served:
     """
-    Shake hands with a server, and look at what it shows; never raises for what goes wrong.
+    Shake hands and hang up; never raises for what goes wrong.
 
-    @param host: its IP address.
-    @param name: the host that a client would ask for.
-    @param authority: the local one of loopbackd, where there is one.
-    @param trusted: the authorities to trust, in place of the system's.
+    @param host: an IP address.
+    @param name: whom to ask for.
+    @param alpn: the application protocols to offer.
+    @param seconds: how long all of it may take.
     """
-    distrusted: list[int] = []
-    tls = SSL.Connection(_context(distrusted, trusted), None)
-    tls.set_connect_state()
-    if addressIn(name) is None:
-        with suppress(UnicodeError):
-            tls.set_tlsext_host_name(name.encode("idna"))
-    heard = bytearray()
-    failure = ""
+    began = time.monotonic()
     try:
-        with socket.create_connection((host, port), TIMEOUT) as sock:
-            _shakeHands(tls, sock, heard)
-    except _Late:
-        failure = f"no handshake in {TIMEOUT} s"
-    except SSL.Error as error:
-        failure = _reason(error)
+        with talkTo(host, port, seconds) as talk:
+            tls = TLSTalk(talk, name, alpn)
+            outcome, why = _shake(tls)
+            isCut = outcome is Outcome.DONE and _hangsUp(tls)
+    except ValueError as error:
+        return Served(host, port, name, Outcome.UNREACHED, str(error))
     except OSError as error:
-        failure = error.strerror or str(error)
-    shown = tls.get_peer_cert_chain() or []
-    if failure and not shown:
-        return Served(name, failure=failure, heard=bytes(heard[:_FIRST]))
-    chain = tuple(one.to_cryptography() for one in shown)
+        return Served(host, port, name, Outcome.UNREACHED, error.strerror or str(error))
+    took, first = time.monotonic() - began, talk.first
+    if first and (first[0] not in _FIRST or first[1:2] not in (b"", b"\3")):
+        return Served(host, port, name, Outcome.PLAIN, why, plain=first, seconds=took)
+    if outcome is Outcome.BROKEN and tls.alert is not None:
+        outcome = Outcome.REFUSED
     return Served(
+        host,
+        port,
         name,
-        chain,
-        tls.get_protocol_version_name(),
-        _distrust(distrusted),
-        bool(chain) and _hasSigned(chain[0], chain[0]),
-        authority is not None and any(_hasSigned(authority, one) for one in chain),
-        failure,
+        outcome,
+        why,
+        alert=tls.alert,
+        version=tls.tls.get_protocol_version_name() if outcome is Outcome.DONE else "",
+        cipher=tls.tls.get_cipher_name() or "",
+        alpn=tls.tls.get_alpn_proto_negotiated().decode("ascii", "backslashreplace"),
+        chain=_chain(tls.tls),
+        isAsked=tls.isAsked,
+        isCut=isCut,
+        seconds=took,
     )
 
 
-def isTLS(heard: bytes) -> bool:
-    """Whether bytes can be records of TLS (RFC 8446 section 5.1)."""
-    return len(heard) > 1 and heard[0] in _RECORDS and heard[1] == 3
-
-
-def _context(distrusted: list[int], trusted: Iterable[x509.Certificate] | None) -> SSL.Context:
-    def judged(
-        connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int
-    ) -> bool:
-        if error:
-            distrusted.append(error)
-        return True
-
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    # What is too old or too weak is to be seen, and then said.
-    context.set_cipher_list(_WORST_LEVEL)
-    context.set_min_proto_version(SSL.TLS1_VERSION)
-    context.set_verify(SSL.VERIFY_PEER, judged)
-    if trusted is None:
-        context.set_default_verify_paths()
-    else:
-        store = context.get_cert_store()
-        assert store is not None
-        for one in trusted:
-            store.add_cert(crypto.X509.from_cryptography(one))
-    return context
-
-
-def _shakeHands(tls: SSL.Connection, sock: socket.socket, heard: bytearray) -> None:
-    until = time.monotonic() + TIMEOUT
-    while True:
-        try:
-            tls.do_handshake()
-        except SSL.WantReadError:
-            pass
-        except SSL.Error:
-            _say(tls, sock)
-            raise
-        else:
-            _say(tls, sock)
-            return
-        _say(tls, sock)
-        data = _read(sock, until)
-        if not data:
-            raise ConnectionError("the server has hung up")
-        if len(heard) < _FIRST:
-            heard += data
-        tls.bio_write(data)
-
-
-def _say(tls: SSL.Connection, sock: socket.socket) -> None:
-    with suppress(SSL.WantReadError):
-        sock.sendall(tls.bio_read(1 << 16))
-
-
-def _read(sock: socket.socket, until: float) -> bytes:
-    left = until - time.monotonic()
-    if left <= 0 or not select.select([sock], [], [], left)[0]:
-        raise _Late
-    return sock.recv(1 << 16)
-
-
-def _hasSigned(issuer: x509.Certificate, one: x509.Certificate) -> bool:
+def _shake(tls: TLSTalk) -> tuple[Outcome, str]:
     try:
-        one.verify_directly_issued_by(issuer)
-    except Exception:  # whatever is wrong with either, it has not
-        return False
-    return True
+        tls.shake()
+    except SSL.Error as error:
+        return Outcome.BROKEN, explained(error)
+    except TimeoutError:
+        return Outcome.SILENT, "nothing more came"
+    except EOFError:
+        return Outcome.CLOSED, "it closed the connection"
+    except OSError as error:
+        return Outcome.RESET, error.strerror or str(error)
+    return Outcome.DONE, ""
 
 
-# X509_V_ERR_* of openssl/x509_vfy.h that have a check of their own: dates, names, purposes.
-_OTHERS: Final = frozenset({9, 10, 26, 62, 64, 66, 67, 68})
+def _hangsUp(tls: TLSTalk) -> bool:
+    """
+    Whether it does so now that it knows the client, and our goodbye.
+
+    Whoever wants a certificate in TLS 1.3 says so only when the client is done.
+    """
+    heard = b"there"
+    try:
+        if tls.isAsked and tls.tls.get_protocol_version_name() == "TLSv1.3":
+            heard = tls.hear(_AFTERWARDS)
+    except TimeoutError:
+        pass
+    except (SSL.Error, OSError):
+        return True
+    with suppress(SSL.Error, OSError, EOFError):
+        tls.bye()
+    return not heard
 
 
-def _distrust(errors: Iterable[int]) -> str:
-    return next((inWords(error) for error in errors if error not in _OTHERS), "")
-
-
-def _reason(error: SSL.Error) -> str:
-    queue = error.args[0] if error.args else ()
-    return ", ".join(str(one[-1]) for one in queue) if queue else "the connection was ended"
+def _chain(tls: SSL.Connection) -> tuple[x509.Certificate, ...]:
+    try:
+        return tuple(tls.get_peer_cert_chain(as_cryptography=True) or ())
+    except ValueError:
+        # One that cannot be read at all.
+        return ()

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from hypothesis import HealthCheck, settings
 from running import CI, LOGGED, Running, launch
 from twisted.internet import reactor, task
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+pytest_plugins = ["peering"]
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -90,6 +93,13 @@ def _leftovers(before: dict[str, str]) -> tuple[list[Any], dict[str, str]]:
         if number not in before and what != os.devnull and "/.hypothesis/" not in what
     }
     return [call for call in reactor.getDelayedCalls() if call.active()], opened
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Close at the end whatever a test opened."""
+    with ExitStack() as opened:
+        yield opened
 
 
 @pytest.fixture

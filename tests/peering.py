@@ -1,22 +1,18 @@
-"""Sockets, processes and users for the tests of C{peer/}; everything is given back at the end."""
+"""
+Sockets, processes and users of this machine, as fixtures of every test; all is given back at the
+end.
+"""
 
 import os
 import socket
 import subprocess
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from loopbackd.peer.netlink import SocketDiag
-
-
-@pytest.fixture
-def stack():
-    """Close at the end whatever a test opened."""
-    with ExitStack() as opened:
-        yield opened
 
 
 @pytest.fixture

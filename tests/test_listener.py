@@ -95,13 +95,6 @@ def house() -> Iterator[House]:
 
 
 @pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Closes at the end whatever a test opened."""
-    with ExitStack() as opened:
-        yield opened
-
-
-@pytest.fixture
 def needsIPv6() -> None:
     """Twins are a matter of IPv6."""
     if not hasIPv6():

@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,6 @@ from running import PATIENCE, script
 from loopbackd.commands.output import showJSONLine
 from loopbackd.commands.watchview import Screen, eventLine
 from loopbackd.watching.events import eventOf
-
-
-@pytest.fixture
-def stack():
-    """Close at the end whatever a test opened."""
-    with ExitStack() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
 from asuser import STRANGER, asUser
+from sockets import freePort
 
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.examination import examine
@@ -20,13 +21,6 @@ from loopbackd.net.endpoint import hasIPv6
 from loopbackd.peer.process import userName
 
 needsIPv6 = pytest.mark.skipif(not hasIPv6(), reason="there is no ::1 here")
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """What a test leaves behind."""
-    with ExitStack() as stack:
-        yield stack
 
 
 Look = Callable[[str, int], list[Finding]]
@@ -85,12 +79,6 @@ def serve(stack: ExitStack, host: str, port: int = 0) -> tuple[subprocess.Popen[
     assert process.stdout is not None
     stack.callback(process.stdout.close)
     return process, int(process.stdout.readline())
-
-
-def freePort() -> int:
-    """A port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def test_a_server_that_accepts_is_healthy(stack: ExitStack, look: Look) -> None:

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -34,13 +34,6 @@ kept = []
 while True:
     kept.append(server.accept()[0])
 """
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """What a test leaves behind."""
-    with ExitStack() as stack:
-        yield stack
 
 
 Serve = Callable[..., tuple[subprocess.Popen[str], int]]

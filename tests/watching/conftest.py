@@ -5,20 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from contextlib import ExitStack
 
 import pytest
 
 from loopbackd.watching.looks import Looks
 from loopbackd.watching.rules import Rules
 from loopbackd.watchsettings import WatchSettings
-
-
-@pytest.fixture
-def stack():
-    """Close at the end whatever a test opened."""
-    with ExitStack() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -294,6 +294,7 @@ READING_ORDER = [
     "loopbackd.doctor.facts.answer",
     "loopbackd.doctor.checks",
     "loopbackd.doctor.checks.listening",
+    "loopbackd.doctor.checks.hoststext",
     "loopbackd.doctor.checks.hostsfile",
     "loopbackd.doctor.checks.naming",
     "loopbackd.doctor.checks.proxies",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from loopbackd.doctor.asked import joined
 from loopbackd.loglines import escape
 from loopbackd.peer.process import Process, findProcesses, userName
 from loopbackd.peer.sockdiag import SocketRow
@@ -84,8 +85,8 @@ class Names:
             process = self._known.get(row.inode)
             found.append(
                 (
-                    _address(row.local),
-                    _address(row.remote),
+                    joined(*row.local),
+                    joined(*row.remote),
                     row.state.name,
                     userName(row.uid) if row.uid or row.inode else "",
                     "" if process is None else process.pid,
@@ -159,8 +160,3 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]],
         # What somebody called a program is no markup, and moves no cursor.
         table.add_row(*(Text(escape(str(cell))) for cell in row))
     return table
-
-
-def _address(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

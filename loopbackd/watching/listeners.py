@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from loopbackd.doctor.asked import joined
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
 
@@ -34,7 +35,7 @@ class Place(NamedTuple):
     @property
     def address(self) -> str:
         """Host and port in one word."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return joined(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True)

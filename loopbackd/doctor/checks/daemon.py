@@ -27,25 +27,33 @@ def checkPort(where: str, holder: Holder | None, isListening: bool) -> Iterator[
             ("start it: twistd -n loopbackd", "or: systemctl start loopbackd.socket"),
             95,
         )
-    elif holder is not None and holder.process and _NAME not in holder.process.command:
-        isKept = holder.isSystemds or "systemd" in holder.process.command
-        if not isKept:
-            yield Finding(
-                "daemon-port-taken",
-                Severity.PROBLEM,
-                f"{where} is not loopbackd's: it is {holder}.",
-                (f"the command of pid {holder.process.pid} does not name {_NAME}",),
-                (
-                    "start loopbackd on another port: twistd -n loopbackd --listen"
-                    " tcp:PORT:interface=127.0.0.1",
-                    "or end that one: loopbackd port 62893 --free",
-                ),
-                96,
-            )
+        return
+    if holder is None or holder.process is None or holder.isSystemds:
+        return
+    if _NAME not in holder.process.command:
+        yield Finding(
+            "daemon-port-taken",
+            Severity.PROBLEM,
+            f"{where} is not loopbackd's: it is {holder}.",
+            (f"the command of pid {holder.process.pid} does not name {_NAME}",),
+            (
+                "start loopbackd on another port: twistd -n loopbackd --listen"
+                " tcp:PORT:interface=127.0.0.1",
+                "or end that one: loopbackd port 62893 --free",
+            ),
+            96,
+        )
 
 
 def checkDaemon(there: Daemon) -> Iterator[Finding]:
     """Whether all that belongs to it is as it should be."""
+    yield from _control(there)
+    yield from _units(there)
+    yield from _leftovers(there)
+    yield from _authority(there)
+
+
+def _control(there: Daemon) -> Iterator[Finding]:
     if there.version and there.version != there.installed:
         yield Finding(
             "daemon-other-version",
@@ -62,6 +70,9 @@ def checkDaemon(there: Daemon) -> Iterator[Finding]:
             (there.silence,),
             ("it may be off (--control off), or somewhere else (LOOPBACKD_CONTROL)",),
         )
+
+
+def _units(there: Daemon) -> Iterator[Finding]:
     for name, state in there.units.items():
         yield Finding(
             "unit-failed",
@@ -71,6 +82,9 @@ def checkDaemon(there: Daemon) -> Iterator[Finding]:
             (f"journalctl -u {name.split()[-1]} -n 50", f"systemctl reset-failed {name}"),
             90,
         )
+
+
+def _leftovers(there: Daemon) -> Iterator[Finding]:
     for cache in there.caches:
         if cache.isStale and cache.isFixed:
             yield Finding(
@@ -88,6 +102,9 @@ def checkDaemon(there: Daemon) -> Iterator[Finding]:
             ("the daemon was killed, or the machine was",),
             ("twistd takes it away at its next start; or: rm twistd.pid",),
         )
+
+
+def _authority(there: Daemon) -> Iterator[Finding]:
     for path, mode in there.exposed.items():
         yield Finding(
             "authority-exposed",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from loopbackd.doctor.checks.hoststext import checkPermissions, checkText
 from loopbackd.doctor.facts.hostsfile import Entry, HostsFile, isHere, lines
 from loopbackd.doctor.facts.names import Resolved
 from loopbackd.doctor.facts.nameservice import Switch
@@ -14,9 +15,6 @@ from loopbackd.loglines import escape
 
 _RIGHT: Final = "127.0.0.1 localhost"
 _RIGHT_V6: Final = "::1 localhost"
-_OVERFLOW: Final = 65534
-"""Whoever is nobody in this user namespace (user_namespaces(7))."""
-
 _SHOWN: Final = 5
 
 
@@ -44,98 +42,6 @@ def checkHosts(
     if not file.missing:
         yield from checkDuplicates(file, hostname)
         yield from checkLedHere(file, hostname)
-
-
-def checkText(file: HostsFile) -> Iterator[Finding]:
-    """Whether every line can be read."""
-    path = file.path
-    if file.isUTF16:
-        yield Finding(
-            "hosts-utf16",
-            Severity.PROBLEM,
-            f"{path} is in UTF-16: nothing in it can be read.",
-            ("it begins with the byte order mark of UTF-16",),
-            (f"iconv -f UTF-16 -t UTF-8 {path} > hosts.new, look at it, and put it in its place",),
-            90,
-        )
-        return
-    if file.hasMark:
-        yield Finding(
-            "hosts-mark",
-            Severity.WARNING,
-            f"{path} begins with a byte order mark, which spoils its first line.",
-            tuple(str(one) for one in file.bad if one.line == 1)
-            or ("its first line leads nowhere anyway",),
-            (rf"sed -i '1s/^\xEF\xBB\xBF//' {path}",),
-        )
-    if file.returns:
-        yield Finding(
-            "hosts-crlf",
-            Severity.WARNING,
-            f"{file.returns} lines of {path} end as on Windows, with a carriage return.",
-            (
-                "the C library takes it for white space; scripts that cut the file up have it at"
-                " the end of a name",
-            ),
-            (rf"sed -i 's/\r$//' {path}",),
-            20,
-        )
-    bad = [one for one in file.bad if not (file.hasMark and one.line == 1)]
-    if bad:
-        shown = [str(one) for one in bad[:_SHOWN]]
-        if len(bad) > _SHOWN:
-            shown.append(f"and {len(bad) - _SHOWN} more, or many more")
-        yield Finding(
-            "hosts-unreadable-lines",
-            Severity.WARNING,
-            f"{path} has lines that lead nowhere, and nobody says so.",
-            tuple(shown),
-            ("a line is: address, white space, names; put # before what is none",),
-            40,
-        )
-    if file.notUTF8:
-        numbers = ", ".join(map(str, file.notUTF8[:_SHOWN]))
-        yield Finding(
-            "hosts-not-utf8",
-            Severity.WARNING,
-            f"{path} is not UTF-8: programs that read it as text may fail.",
-            (f"line {numbers}" + (", and more" if len(file.notUTF8) > _SHOWN else ""),),
-            (f"iconv -f ISO-8859-1 -t UTF-8 {path} > hosts.new, if that is what it is in",),
-            15,
-        )
-
-
-def checkPermissions(file: HostsFile) -> Iterator[Finding]:
-    """Whether everybody can read it, and nobody but root can change it."""
-    path, mode = file.path, file.mode
-    if mode is None:
-        return
-    evidence = (f"{path}: mode {mode:04o}, owner uid {file.uid}, group gid {file.gid}",)
-    if not mode & 0o004:
-        yield Finding(
-            "hosts-unreadable",
-            Severity.PROBLEM,
-            f"Not everybody can read {path}: its names lead nowhere for programs of others.",
-            evidence,
-            (f"chmod 644 {path}",),
-            85,
-        )
-    who = []
-    if mode & 0o002:
-        who.append("everybody")
-    elif mode & 0o020 and file.gid not in (0, _OVERFLOW):
-        who.append(f"group {file.gid}")
-    if file.uid not in (0, _OVERFLOW):
-        who.append(f"uid {file.uid}, who owns it,")
-    if who:
-        yield Finding(
-            "hosts-writable",
-            Severity.WARNING,
-            f"{' and '.join(who)} can change {path}, and so lead any name anywhere.",
-            evidence,
-            (f"chown root:root {path} && chmod 644 {path}",),
-            30,
-        )
 
 
 def checkOrder(file: HostsFile, switch: Switch) -> Iterator[Finding]:

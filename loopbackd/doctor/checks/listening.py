@@ -125,50 +125,59 @@ def checkAccepting(
     """
     for one in attempts:
         row = there.reachedAt(one.host)
-        if row is None:
-            continue
-        isFull = row.received > row.unsent
-        isStuck = one.error == 0 and one.accepted is False
-        if not isStuck and not (isFull and one.error == errno.ETIMEDOUT):
-            continue
-        name, waiting = _name(row, who), f"{row.received} connections wait; the backlog is"
-        evidence = (f"{joined(*row.local)}: {waiting} {row.unsent}",)
-        if states.get(row.inode, "?") in _STOPPED:
-            yield Finding(
-                "listener-stopped",
-                Severity.PROBLEM,
-                f"{name} listens, and is stopped: nobody takes the connections.",
-                (*evidence, f"the process is in state {states[row.inode]} (proc(5))"),
-                (
-                    "a debugger holds it at a breakpoint, or somebody pressed Ctrl-Z or sent"
-                    " SIGSTOP: let it go on (fg, or kill -CONT PID)",
-                ),
-                95,
-            )
-        elif isFull:
-            yield Finding(
-                "listener-overloaded",
-                Severity.PROBLEM,
-                f"{name} listens, and its queue is full: connections come faster than it accepts"
-                " them, or it accepts none.",
-                (*evidence, f"connecting: {one.reason or 'taken by the kernel alone'}"),
-                (
-                    _LOOK,
-                    "where it is only slow: a larger backlog in its listen() and in"
-                    " sysctl net.core.somaxconn",
-                ),
-                90,
-            )
-        else:
-            yield Finding(
-                "listener-silent",
-                Severity.PROBLEM,
-                f"{name} listens, and has not taken the connection in a second.",
-                (*evidence, f"connecting took {one.seconds * 1000:.1f} ms, by the kernel alone"),
-                (_LOOK,),
-                85,
-            )
-        return
+        if row is not None and _isStuck(one, row):
+            yield _stuck(one, row, _name(row, who), states.get(row.inode, ""))
+            return
+
+
+def _isStuck(one: Attempt, row: SocketRow) -> bool:
+    if one.error:
+        return one.error == errno.ETIMEDOUT and _isFull(row)
+    return one.accepted is False
+
+
+def _isFull(row: SocketRow) -> bool:
+    return row.received > row.unsent
+
+
+def _stuck(one: Attempt, row: SocketRow, name: str, state: str) -> Finding:
+    """Why somebody listens and does not accept."""
+    waiting = f"{row.received} connections wait; the backlog is {row.unsent}"
+    evidence = f"{joined(*row.local)}: {waiting}"
+    if state and state in _STOPPED:
+        return Finding(
+            "listener-stopped",
+            Severity.PROBLEM,
+            f"{name} listens, and is stopped: nobody takes the connections.",
+            (evidence, f"the process is in state {state} (proc(5))"),
+            (
+                "a debugger holds it at a breakpoint, or somebody pressed Ctrl-Z or sent"
+                " SIGSTOP: let it go on (fg, or kill -CONT PID)",
+            ),
+            95,
+        )
+    if _isFull(row):
+        return Finding(
+            "listener-overloaded",
+            Severity.PROBLEM,
+            f"{name} listens, and its queue is full: connections come faster than it accepts"
+            " them, or it accepts none.",
+            (evidence, f"connecting: {one.reason or 'taken by the kernel alone'}"),
+            (
+                _LOOK,
+                "where it is only slow: a larger backlog in its listen() and in"
+                " sysctl net.core.somaxconn",
+            ),
+            90,
+        )
+    return Finding(
+        "listener-silent",
+        Severity.PROBLEM,
+        f"{name} listens, and has not taken the connection in a second.",
+        (evidence, f"connecting took {one.seconds * 1000:.1f} ms, by the kernel alone"),
+        (_LOOK,),
+        85,
+    )
 
 
 def checkHangingUp(there: Sockets, attempts: Sequence[Attempt], who: Who) -> Iterator[Finding]:

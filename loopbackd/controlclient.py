@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import socket
 from dataclasses import dataclass
@@ -13,12 +14,24 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from loopbackd.loglines import escape
+from loopbackd.peer.identity import PeerIdentity
+from loopbackd.peer.netlink import SocketDiag
+from loopbackd.peer.process import findProcess, processOf, userName
+from loopbackd.peer.server import whoServes
 
 DEFAULT: Final = "http://127.0.0.1:8474"
 """Where the daemon's control API is if nobody says otherwise."""
 
 VARIABLE: Final = "LOOPBACKD_CONTROL"
 """The environment variable that says otherwise."""
+
+UID_VARIABLE: Final = "LOOPBACKD_CONTROL_UID"
+"""Names whose the daemon may be besides one's own and root's."""
+
+UNCHECKED_VARIABLE: Final = "LOOPBACKD_CONTROL_UNCHECKED"
+"""Says with C{1} that a daemon is asked, too, of which it cannot be found out whose it is."""
+
+_ROOT: Final = 0
 
 _TIMEOUT: Final = 30.0
 _LONGEST: Final = 1 << 27
@@ -105,16 +118,63 @@ class _UnixConnection(http.client.HTTPConnection):
             raise
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """
+    Who is believed to be our daemon, and not somebody who has taken its address.
+
+    @ivar uids: whose it may be besides one's own and root's.
+    @ivar unchecked: ask it, too, where it cannot be found out whose it is.
+    """
+
+    uids: frozenset[int] = frozenset()
+    unchecked: bool = False
+
+    def doubt(self, who: PeerIdentity) -> str:
+        """Why that is not our daemon; empty if it is, as far as that can be known."""
+        if who.uid is None:
+            if self.unchecked:
+                return ""
+            return (
+                f"whose it is cannot be found out ({who.reason}); use its unix socket, or"
+                f" {UNCHECKED_VARIABLE}=1 if nobody else can have taken its port"
+            )
+        if who.uid in (_ROOT, os.geteuid()) or who.uid in self.uids:
+            return ""
+        process = findProcess(who.inode, who.uid) or (processOf(who.pid) if who.pid else None)
+        name = userName(who.uid)
+        seen = f"{escape(name)} ({who.uid})" if name != f"uid {who.uid}" else name
+        what = f", pid {process.pid} ({escape(process.command)})" if process else ""
+        return (
+            f"it is of user {seen}{what}, who is neither you nor root;"
+            f" --control-uid {who.uid} if your daemon is that user's"
+        )
+
+
 class ControlClient:
     """
-    Asks one daemon.
+    Asks one daemon, once it is known whose it is; until then nothing is said.
 
     No proxy is ever used, whatever the environment says.
+
+    @param otherwise: where it is asked if nobody listens at the first address.
     """
 
-    def __init__(self, address: Address, timeout: float = _TIMEOUT) -> None:
+    def __init__(
+        self,
+        address: Address,
+        timeout: float = _TIMEOUT,
+        trust: Trust | None = None,
+        otherwise: Address | None = None,
+    ) -> None:
         self.address = address
         self._timeout = timeout
+        self._trust = trust or Trust()
+        self._otherwise = otherwise
+
+    def within(self, timeout: float) -> ControlClient:
+        """One that asks the same daemon, and waits for another time."""
+        return ControlClient(self.address, timeout, self._trust, self._otherwise)
 
     def ask(self, method: str, path: str, body: Any = None, answered: Any = None) -> Any:
         """
@@ -143,10 +203,11 @@ class ControlClient:
         return found
 
     def _exchange(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
-        connection = self._connection()
         fields = {} if body is None else {"Content-Type": "application/json"}
         sent = None if body is None else json.dumps(body).encode()
+        connection = None
         try:
+            connection = self._connected()
             connection.request(method, path, sent, fields)
             answer = connection.getresponse()
             said = answer.read(_LONGEST)
@@ -170,7 +231,45 @@ class ControlClient:
                 f"{self.address} does not speak HTTP as loopbackd does: {error!r:.200}"
             ) from None
         finally:
+            if connection is not None:
+                connection.close()
+
+    def _connected(self) -> http.client.HTTPConnection:
+        """
+        A connection to a daemon that is believed.
+
+        @raise ControlError: it is somebody else's.
+        @raise OSError: nobody is there.
+        """
+        connection = self._connection()
+        try:
+            connection.connect()
+        except OSError as error:
+            if self._otherwise is None or not isinstance(
+                error, ConnectionRefusedError | FileNotFoundError
+            ):
+                raise
+            # A socket that a dead daemon left.
+            self.address, self._otherwise = self._otherwise, None
+            return self._connected()
+        try:
+            self._check(connection.sock)
+        except BaseException:
             connection.close()
+            raise
+        return connection
+
+    def _check(self, sock: socket.socket) -> None:
+        diag = SocketDiag()
+        try:
+            who = whoServes(diag, sock, self._timeout)
+        finally:
+            diag.close()
+        if who.state == "WAITING":
+            raise TimeoutError
+        doubt = self._trust.doubt(who)
+        if doubt:
+            raise ControlError(f"{self.address} was told nothing: {doubt}")
 
     def _connection(self) -> http.client.HTTPConnection:
         if self.address.path:

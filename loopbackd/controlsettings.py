@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 
 OFF: Final = "off"
+AUTO: Final = "auto"
 DEFAULT_CONTROL: Final = "tcp:8474:interface=127.0.0.1"
 
 _NAME: Final = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\Z"
@@ -18,6 +19,8 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     @ivar endpoint: a Twisted server endpoint string of this machine's, or C{off}.
     @ivar twin: also claim the same port on C{[::1]} where the endpoint is on C{127.0.0.1}.
+    @ivar socket: the path of a Unix socket that it is asked on as well, C{auto} for one in the
+        runtime directory (see L{loopbackd.rundirectory.runDirectories}), or C{off}.
     @ivar names: hosts by which it is asked besides C{localhost} and the addresses of this machine:
         those of a hosts file, or of a container's.
     @ivar uids: the uids or user names that may use it besides root and the daemon's own.
@@ -35,6 +38,7 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     endpoint: Annotated[str, msgspec.Meta(min_length=1)] = DEFAULT_CONTROL
     twin: bool = True
+    socket: Annotated[str, msgspec.Meta(min_length=1)] = AUTO
     names: tuple[Annotated[str, msgspec.Meta(pattern=_NAME, max_length=253)], ...] = ()
     uids: tuple[Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)] | str, ...] = ()
     allow_remote: bool = False

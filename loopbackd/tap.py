@@ -63,7 +63,7 @@ class Daemon(MultiService):
         self.loopback.setServiceParent(self)
         self.watching = Watching(options.settings.watch, reactor, environ)
         self.watching.setServiceParent(self)
-        self.control = Control(self.loopback, self.watching)
+        self.control = Control(self.loopback, self.watching, environ)
         self._notifier = systemd.Notifier.fromEnvironment(environ)
         try:
             interval = systemd.watchdogInterval(environ, os.getpid())
@@ -80,7 +80,8 @@ class Daemon(MultiService):
         self._configureLogs()
         try:
             super().privilegedStartService()
-            self.control.become(self.control.prepare(self.loopback.settings.control))
+            asked = self.loopback.settings.control
+            self.control.become(self.control.prepare(asked, isPrivileged=True))
         except SettingsError as error:
             raise self._refusal(error) from None
 

@@ -55,8 +55,9 @@ def _started() -> None:
 
 @pytest.fixture(autouse=True)
 def _ownState(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test makes, or uses, the authority of whoever runs the tests."""
+    """No test makes, or uses, the authority of whoever runs the tests, or the daemon's socket."""
     monkeypatch.setenv("LOOPBACKD_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("LOOPBACKD_RUNTIME_DIR", str(tmp_path / "run"))
 
 
 @pytest.fixture(autouse=True)

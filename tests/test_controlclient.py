@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from threading import Thread
 import pytest
 
 from loopbackd.control import shapes
-from loopbackd.controlclient import Address, ControlClient, ControlError, addressOf, path
+from loopbackd.controlclient import Address, ControlClient, ControlError, Trust, addressOf, path
+from loopbackd.peer.identity import PeerIdentity
 
 
 @pytest.mark.parametrize(
@@ -142,3 +144,38 @@ def test_silence() -> None:
         client = ControlClient(Address("127.0.0.1", server.getsockname()[1]), 0.05)
         with pytest.raises(ControlError, match="did not answer"):
             client.ask("GET", "/")
+
+
+STRANGER = PeerIdentity(61234, 0, None, "ESTABLISHED", "")
+NOBODY = PeerIdentity(None, 0, None, "", "the kernel could not be asked: forbidden")
+
+
+def test_who_is_believed() -> None:
+    """One's own daemon, root's, and that of whom the user has named."""
+    for uid in (0, os.geteuid()):
+        assert Trust().doubt(PeerIdentity(uid, 0, None, "ESTABLISHED", "")) == ""
+    assert "of user uid 61234, who is neither you nor root" in Trust().doubt(STRANGER)
+    assert "--control-uid 61234" in Trust(frozenset([1])).doubt(STRANGER)
+    assert Trust(frozenset([61234])).doubt(STRANGER) == ""
+
+
+def test_who_is_unknown() -> None:
+    """They are not believed unless the user says so; a known stranger is not even then."""
+    assert "forbidden" in Trust().doubt(NOBODY)
+    assert "LOOPBACKD_CONTROL_UNCHECKED=1" in Trust().doubt(NOBODY)
+    assert Trust(unchecked=True).doubt(NOBODY) == ""
+    assert Trust(unchecked=True).doubt(STRANGER)
+
+
+@pytest.mark.parametrize("who", [STRANGER, NOBODY])
+def test_a_stranger_is_told_nothing(who: PeerIdentity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even the request: the connection is closed."""
+    monkeypatch.setattr("loopbackd.controlclient.whoServes", lambda *_: who)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = ControlClient(Address("127.0.0.1", server.getsockname()[1]), 5)
+        with pytest.raises(ControlError, match="was told nothing: ") as raised:
+            client.ask("POST", "/services", {"secret": 1})
+        assert raised.value.status == 0
+        accepted, _ = server.accept()
+        with accepted:
+            assert accepted.recv(1) == b""

@@ -5,40 +5,60 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable
+from pwd import getpwnam
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from loopbackd.control import shapes
 from loopbackd.controlclient import (
     DEFAULT,
+    UID_VARIABLE,
+    UNCHECKED_VARIABLE,
     VARIABLE,
     Address,
     ControlClient,
     ControlError,
+    Trust,
     addressOf,
     path,
 )
+from loopbackd.rundirectory import findSocket
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _COMPLETION_TIMEOUT = 1.0
+_USERS = "loopbackd.control-uid"
 
 
 def controlOption(command: F) -> F:
-    """Adds C{--control}, and gives the command a client for it."""
-    return click.option(
+    """Adds C{--control} and C{--control-uid}, and gives the command a client."""
+    address = click.option(
         "--control",
         "client",
         envvar=VARIABLE,
         default=DEFAULT,
-        show_default=True,
+        show_default=f"its unix socket, or {DEFAULT}",
         show_envvar=True,
         metavar="ADDRESS",
-        callback=lambda context, parameter, value: _client(value),
+        callback=_client,
         help="The daemon's control API: http://host:port or unix:/path.",
-    )(command)
+    )
+    users = click.option(
+        "--control-uid",
+        "_users",
+        envvar=UID_VARIABLE,
+        show_envvar=True,
+        multiple=True,
+        is_eager=True,
+        expose_value=False,
+        metavar="USER",
+        callback=_users,
+        help="Whose the daemon may be, besides yours and root's.",
+    )
+    return address(users(command))
 
 
 class _Unreachable(click.ClickException):
@@ -59,11 +79,31 @@ class CommandClient(ControlClient):
             raise kind(str(error)) from None
 
 
-def _client(address: str) -> CommandClient:
+def _users(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> None:
+    """Keeps the users that were named for L{_client}, which comes after it."""
+    uids = set()
+    for name in value:
+        try:
+            uids.add(int(name) if name.isascii() and name.isdigit() else getpwnam(name).pw_uid)
+        except KeyError:
+            raise click.BadParameter(f"there is no user {name!r}; write a name or a uid") from None
+    context.meta[_USERS] = frozenset(uids)
+
+
+def _client(context: click.Context, parameter: click.Parameter, value: str) -> CommandClient:
+    trust = Trust(
+        context.meta.get(_USERS, frozenset()), os.environ.get(UNCHECKED_VARIABLE, "") == "1"
+    )
     try:
-        return CommandClient(addressOf(address))
+        address = addressOf(value)
     except ControlError as error:
         raise click.BadParameter(str(error)) from None
+    otherwise = None
+    if context.get_parameter_source("client") is ParameterSource.DEFAULT:
+        found = findSocket(os.environ, address.port)
+        if found is not None:
+            address, otherwise = Address("localhost", 0, os.fspath(found)), address
+    return CommandClient(address, trust=trust, otherwise=otherwise)
 
 
 def attributesFrom(words: Iterable[str], example: str = "latency=100") -> dict[str, Any]:
@@ -118,8 +158,8 @@ def _completing(find: Callable[[ControlClient, click.Context], Iterable[str]]) -
     ) -> list[CompletionItem]:
         asked = context.params.get("client")
         try:
-            where = asked.address if isinstance(asked, ControlClient) else _address()
-            names = list(find(ControlClient(where, _COMPLETION_TIMEOUT), context))
+            client = asked if isinstance(asked, ControlClient) else ControlClient(_address())
+            names = list(find(client.within(_COMPLETION_TIMEOUT), context))
         except (ControlError, KeyError):
             return []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]

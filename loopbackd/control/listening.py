@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress
@@ -10,8 +11,9 @@ from twisted.logger import Logger
 
 from loopbackd.connection import Connection, Connections
 from loopbackd.control.site import ControlSite, uidsOf
+from loopbackd.control.socketplace import checkSocket, endpointAt, room, socketPath
 from loopbackd.control.visitors import behind, mayCome
-from loopbackd.controlsettings import DEFAULT_CONTROL, OFF, ControlSettings
+from loopbackd.controlsettings import AUTO, DEFAULT_CONTROL, OFF, ControlSettings
 from loopbackd.faults.toxics import Toxics
 from loopbackd.http.factory import Bounds, HTTPFactory
 from loopbackd.http.guarding import SHIELD
@@ -111,19 +113,19 @@ class PreparedControl:
     """
     What L{Control} is to be, before it is that.
 
-    @ivar listener: what it will listen with.
-    @ivar isNew: it was opened for this.
+    @ivar listeners: what it will listen with, the Unix socket last.
+    @ivar opened: those of them that were opened for this.
     """
 
-    def __init__(self, settings: ControlSettings, listener: Listener | None, isNew: bool) -> None:
+    def __init__(self, settings: ControlSettings) -> None:
         self.settings = settings
-        self.listener = listener
-        self.isNew = isNew
+        self.listeners: list[Listener] = []
+        self.opened: list[Listener] = []
 
     def forgo(self) -> None:
         """Have everything stay as it was."""
-        if self.isNew and self.listener is not None:
-            self.listener.close()
+        for listener in self.opened:
+            listener.close()
 
 
 class Control:
@@ -132,10 +134,17 @@ class Control:
 
     @param loopback: what it changes.
     @param watching: what it tells of; nothing by default.
+    @param environ: what says where its Unix socket is to be; without it there is none but one that
+        the settings name.
     @ivar connections: its own table; services' connections are in another.
     """
 
-    def __init__(self, loopback: Loopback, watching: Watching | None = None) -> None:
+    def __init__(
+        self,
+        loopback: Loopback,
+        watching: Watching | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         settings = ControlSettings(endpoint=OFF)
         self._core = loopback.core
         self._diag = loopback.diag
@@ -144,40 +153,84 @@ class Control:
         self.site = ControlSite(loopback, settings, watching)
         self._door = Door(self.site, self.connections, self._core, loopback.connections)
         self._toxics = Toxics(NAME, self.connections, self._core)
-        self._listener: Listener | None = None
+        self._environ = environ
+        self._listeners: list[Listener] = []
 
     @property
     def addresses(self) -> list[IAddress]:
-        """What it listens on."""
-        return [] if self._listener is None else self._listener.addresses
+        """What it listens on, the Unix socket last."""
+        return [address for listener in self._listeners for address in listener.addresses]
 
-    def prepare(self, settings: ControlSettings) -> PreparedControl:
+    def prepare(self, settings: ControlSettings, isPrivileged: bool = False) -> PreparedControl:
         """
         Find out whether it can be like that, and listen if need be.
 
+        @param isPrivileged: this is before twistd gives up its user, whose a file would be.
         @raise SettingsError: it cannot; one line says why.
         """
         check(settings)
+        ready = PreparedControl(settings)
         if not settings.isOn:
-            return PreparedControl(settings, None, False)
+            return ready
         before = self.site.settings
         if (before.endpoint, before.twin) == (settings.endpoint, settings.twin):
-            return PreparedControl(settings, self._listener, False)
-        return PreparedControl(settings, self._open(settings), True)
+            ready.listeners += self._listeners[:1]
+        else:
+            ready.listeners.append(self._open(settings))
+            ready.opened += ready.listeners
+        if not isPrivileged:
+            try:
+                self._prepareSocket(ready)
+            except Exception:
+                ready.forgo()
+                raise
+        return ready
+
+    def _prepareSocket(self, ready: PreparedControl) -> None:
+        """Listen on the Unix socket, too; one that nobody has named is done without."""
+        settings = ready.settings
+        first = next(iter(ready.listeners[0].addresses), None)
+        path = socketPath(settings, first, self._environ)
+        if path is None:
+            return
+        endpoint = endpointAt(path)
+        for listener in self._listeners[1:]:
+            if listener.endpoint.text == endpoint:
+                ready.listeners.append(listener)
+                return
+        asked = ServiceSettings(name=NAME, endpoint=endpoint, protocol="http", twin=False)
+        served: Any = _Served(asked, self._factory(settings), self._door, self._toxics)
+        listener = Listener(self._core, self._diag, served)
+        try:
+            with room(path):
+                listener.open()
+        except SettingsError as error:
+            listener.close()
+            why = _inOurWords(error)
+            if settings.socket != AUTO:
+                raise SettingsError(
+                    f'control: socket = {settings.socket!r}: {why}; or socket = "off" in [control]'
+                ) from error
+            _log.warn("control: it has no Unix socket: {why}", why=why)
+        else:
+            ready.listeners.append(listener)
+            ready.opened.append(listener)
 
     def become(self, prepared: PreparedControl) -> None:
         """Be like that from now on; connections that are open stay."""
-        before, self._listener = self._listener, prepared.listener
+        before, self._listeners = self._listeners, prepared.listeners
         self.site.allow(prepared.settings)
-        if self._listener is not None and not prepared.isNew:
-            # Those who came before keep the bounds that they came with.
-            served: Any = self._listener.service.prepared
-            served.factory = self._factory(prepared.settings)
-        if before is not None and before is not self._listener:
-            _log.info("control: no longer on {where}", where=_where(before))
-            before.close()
-        if prepared.isNew and self._listener is not None:
-            _log.info("control: on {where}", where=_where(self._listener))
+        for listener in before:
+            if listener not in self._listeners:
+                _log.info("control: no longer on {where}", where=_where(listener))
+                listener.close()
+        for listener in self._listeners:
+            if listener in prepared.opened:
+                _log.info("control: on {where}", where=_where(listener))
+            else:
+                # Those who came before keep the bounds that they came with.
+                served: Any = listener.service.prepared
+                served.factory = self._factory(prepared.settings)
 
     def _open(self, settings: ControlSettings) -> Listener:
         factory = self._factory(settings)
@@ -186,10 +239,7 @@ class Control:
         try:
             listener.open()
         except SettingsError as error:
-            why = str(error).removeprefix(f"service {NAME!r} ").removeprefix(f"service {NAME!r}: ")
-            why = why.replace("--listen ", "--control ").replace(
-                "--no-twin (twin = false)", "twin = false in [control]"
-            )
+            why = _inOurWords(error)
             raise SettingsError(f"control: {why}; or do without the API: --control off") from error
         return listener
 
@@ -207,8 +257,8 @@ class Control:
 
     async def close(self) -> None:
         """Listen no more, and close what is open; afterwards nothing is left."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
             await listener.close()
         for connection in self.connections:
             connection.hangUp()
@@ -229,6 +279,7 @@ def check(settings: ControlSettings) -> ServiceSettings:
         Networks(settings.allow_addresses)
     except ValueError as error:
         raise SettingsError(f"control: allow_addresses: {error}") from None
+    checkSocket(settings)
     text = _private(settings.endpoint) if settings.isOn else DEFAULT_CONTROL
     try:
         endpoint = parse(text)
@@ -241,6 +292,13 @@ def check(settings: ControlSettings) -> ServiceSettings:
             " add interface=127.0.0.1"
         )
     return ServiceSettings(name=NAME, endpoint=text, protocol="http", twin=settings.twin)
+
+
+def _inOurWords(error: SettingsError) -> str:
+    why = str(error).removeprefix(f"service {NAME!r} ").removeprefix(f"service {NAME!r}: ")
+    return why.replace("--listen ", "--control ").replace(
+        "--no-twin (twin = false)", "twin = false in [control]"
+    )
 
 
 def _where(listener: Listener) -> str:

@@ -51,6 +51,11 @@ def _visible(match: re.Match[str]) -> str:
     return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
+def reasonOf(error: Exception) -> str:
+    """What went wrong, without a number: in the system's words where it is the system's."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def oneLine(text: str) -> str:
     """Escape a text and keep L{MESSAGE_LIMIT} characters of it, saying how many more there were."""
     # The limit is on what is written: escapes are up to six times as long as what they stand for,

@@ -92,6 +92,13 @@ def test_escapeIsVisible() -> None:
     )
 
 
+def test_reasonsHaveNoNumbers() -> None:
+    """The system's word for it, or what somebody else said."""
+    assert loglines.reasonOf(FileNotFoundError(2, "No such file", "/nowhere")) == "No such file"
+    assert loglines.reasonOf(OSError("it is late")) == "it is late"
+    assert loglines.reasonOf(ValueError("no text")) == "no text"
+
+
 @given(anyText, st.integers(0, 3))
 def test_oneLineIsBounded(text: str, times: int) -> None:
     """However long the text, a message is cut at its limit, and says so."""

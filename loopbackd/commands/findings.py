@@ -14,6 +14,12 @@ from loopbackd.loglines import escape
 _COLOURS: Final = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
+class CannotLook(click.ClickException):
+    """Nothing was found, and not because all is well: the system does not say."""
+
+    exit_code = 2
+
+
 def show(about: str, findings: Sequence[Finding], asJSON: bool) -> None:
     """
     Print them, in the order they have.

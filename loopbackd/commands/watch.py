@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 import msgspec
 
-from loopbackd.commands.findings import asValue
+from loopbackd.commands.findings import CannotLook, asValue
 from loopbackd.commands.output import note, say, showJSON, showJSONLine, showTable
 from loopbackd.commands.watchview import (
     CONNECTIONS,
@@ -24,18 +24,13 @@ from loopbackd.commands.watchview import (
     eventLine,
     listenerRows,
 )
+from loopbackd.loglines import reasonOf
 from loopbackd.settings import SettingsError, read
 from loopbackd.watching.events import asFinding
 from loopbackd.watching.looks import Looks, Seen
 from loopbackd.watching.memory import Memory, ephemeralPorts, memoryPath
 from loopbackd.watching.rules import Rules
 from loopbackd.watchsettings import WatchSettings
-
-
-class _CannotLook(click.ClickException):
-    """The kernel does not say."""
-
-    exit_code = 2
 
 
 @click.command()
@@ -138,8 +133,8 @@ def _look(looks: Looks) -> tuple[Seen, float]:
 
 
 def _cannot(error: Exception) -> NoReturn:
-    why = getattr(error, "strerror", None) or error
-    raise _CannotLook(f"nothing can be seen: the kernel cannot be asked about sockets ({why})")
+    why = reasonOf(error)
+    raise CannotLook(f"nothing can be seen: the kernel cannot be asked about sockets ({why})")
 
 
 def _once(looks: Looks, withConnections: bool, asJSON: bool, learn: bool) -> None:

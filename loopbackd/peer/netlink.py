@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Final
 
+from loopbackd.loglines import reasonOf
 from loopbackd.peer.sockdiag import (
     ALL_STATES,
     Address,
@@ -79,7 +80,7 @@ class SocketDiag:
         try:
             self._open()
         except OSError as error:
-            return error.strerror or str(error)
+            return reasonOf(error)
         return None
 
     def lookup(self, local: Address, remote: Address) -> SocketRow | None:

@@ -18,7 +18,7 @@ from typing import Any
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory
 
-from loopbackd.loglines import oneLine
+from loopbackd.loglines import oneLine, reasonOf
 
 GROUP = "loopbackd.protocols"
 
@@ -156,7 +156,7 @@ def _loadFile(given: str, directory: Path, protocol: str) -> ModuleType:
         path = (directory / Path(given).expanduser()).resolve()
         source = path.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        why = reasonOf(error)
         raise ProtocolError(f"protocol {protocol!r}: {directory / given}: {oneLine(why)}") from None
     module = ModuleType(f"loopbackd_file_{path.stem}")
     module.__file__ = str(path)

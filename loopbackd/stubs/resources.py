@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from loopbackd.explaining import shown
 from loopbackd.http.messages import Request, Wire
+from loopbackd.loglines import reasonOf
 from loopbackd.stubs.rendering import Rendering
 from loopbackd.stubs.targets import Target, parseTarget
 
@@ -81,7 +82,7 @@ class Resources:
                 raise ValueError(f"{key} = {shown(path)}: it has more than {_BIGGEST_FILE} bytes")
             return found.read_bytes()
         except (OSError, RuntimeError) as error:
-            why = getattr(error, "strerror", None) or str(error)
+            why = reasonOf(error)
             raise ValueError(f"{key} = {shown(path)}: {self.directory / path}: {why}") from None
 
     def target(self, text: str, key: str) -> Target:

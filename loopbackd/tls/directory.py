@@ -12,6 +12,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from loopbackd.loglines import reasonOf
 from loopbackd.settings import SettingsError
 from loopbackd.tls.files import NEVER_FOLLOWED, writeIn
 
@@ -131,4 +132,4 @@ def _notOurs(status: os.stat_result) -> str:
 def _why(error: OSError) -> str:
     if error.errno in (errno.ELOOP, errno.EMLINK):
         return "it is a symbolic link, which is not followed"
-    return error.strerror or str(error)
+    return reasonOf(error)

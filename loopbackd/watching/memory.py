@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from loopbackd.loglines import reasonOf
 from loopbackd.tls.files import NEVER_FOLLOWED, writeFile
 from loopbackd.tls.store import stateDirectory
 from loopbackd.watching.usual import VERSION, Learned, Usual
@@ -109,7 +110,7 @@ class Memory:
                 raise ValueError(f"it is of version {learned.version}, not {VERSION}")
             return Usual(self._ephemeral, learned.listeners, isFresh=False)
         except (OSError, ValueError, RecursionError) as error:
-            self._tell(f"it is of no use ({getattr(error, 'strerror', None) or error})")
+            self._tell(f"it is of no use ({reasonOf(error)})")
             return Usual(self._ephemeral)
 
     def _tell(self, what: str) -> None:

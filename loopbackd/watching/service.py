@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from loopbackd.loglines import escape
+from loopbackd.loglines import escape, reasonOf
 from loopbackd.watching.events import Event
 from loopbackd.watching.looks import Looks, Seen
 from loopbackd.watching.rules import Rules
@@ -131,7 +131,7 @@ class Watching(Service):
         try:
             seen = await self._inThread(looks.look, self._reactor.seconds())
         except (OSError, ValueError) as error:
-            missing = str(getattr(error, "strerror", None) or error)
+            missing = reasonOf(error)
             if missing != self.missing:
                 _log.warn("watch: nothing can be seen ({why}).", why=missing)
             self.missing = missing

@@ -23,6 +23,7 @@ from OpenSSL import SSL
 
 from loopbackd.doctor.asked import Asked, joined
 from loopbackd.doctor.facts.talk import PATIENCE, Talk, TLSTalk, talkTo
+from loopbackd.loglines import reasonOf
 from loopbackd.tls.certificates import addressIn
 
 MOST: Final = 16384
@@ -139,7 +140,7 @@ def _ask(asked: Asked, host: str, method: str, name: str, until: float) -> Answe
     except EOFError:
         return Answer(Heard.UNREACHED, method, why="it closed the connection")
     except (OSError, ValueError) as error:
-        return Answer(Heard.UNREACHED, method, why=getattr(error, "strerror", None) or str(error))
+        return Answer(Heard.UNREACHED, method, why=reasonOf(error))
 
 
 def requestBytes(method: str, path: str, host: str, fields: Mapping[str, str]) -> bytes:

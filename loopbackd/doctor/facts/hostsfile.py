@@ -19,7 +19,7 @@ from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from typing import Final
 
-from loopbackd.loglines import escape
+from loopbackd.loglines import escape, reasonOf
 
 HOSTS: Final = "/etc/hosts"
 """The one that the system asks."""
@@ -154,7 +154,7 @@ def readHosts(path: str = HOSTS) -> HostsFile:
         # Without waiting: it may be a pipe that nobody writes to.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
-        return _unread(path, getattr(error, "strerror", None) or str(error))
+        return _unread(path, reasonOf(error))
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -162,7 +162,7 @@ def readHosts(path: str = HOSTS) -> HostsFile:
         with open(descriptor, "rb", closefd=False) as file:
             data = file.read(_MOST + 1)
     except OSError as error:
-        return _unread(path, error.strerror or str(error))
+        return _unread(path, reasonOf(error))
     finally:
         os.close(descriptor)
     if len(data) > _MOST:

@@ -6,6 +6,7 @@ import errno
 import socket
 from dataclasses import dataclass
 
+from loopbackd.loglines import reasonOf
 from loopbackd.net.endpoint import isLoopback
 
 
@@ -28,7 +29,7 @@ def resolve(name: str) -> Resolved:
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        return Resolved(name, error=getattr(error, "strerror", None) or str(error))
+        return Resolved(name, error=reasonOf(error))
     hosts = [str(address[0]).partition("%")[0] for *_, address in found]
     return Resolved(name, tuple(dict.fromkeys(hosts)))
 

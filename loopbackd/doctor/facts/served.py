@@ -17,6 +17,7 @@ from cryptography import x509
 from OpenSSL import SSL
 
 from loopbackd.doctor.facts.talk import PATIENCE, TLSTalk, talkTo
+from loopbackd.loglines import reasonOf
 from loopbackd.tls.handshake import explained
 
 _FIRST: Final = (22, 21)
@@ -97,7 +98,7 @@ def served(
     except ValueError as error:
         return Served(host, port, name, Outcome.UNREACHED, str(error))
     except OSError as error:
-        return Served(host, port, name, Outcome.UNREACHED, error.strerror or str(error))
+        return Served(host, port, name, Outcome.UNREACHED, reasonOf(error))
     took, first = time.monotonic() - began, talk.first
     if first and (first[0] not in _FIRST or first[1:2] not in (b"", b"\3")):
         return Served(host, port, name, Outcome.PLAIN, why, plain=first, seconds=took)
@@ -130,7 +131,7 @@ def _shake(tls: TLSTalk) -> tuple[Outcome, str]:
     except EOFError:
         return Outcome.CLOSED, "it closed the connection"
     except OSError as error:
-        return Outcome.RESET, error.strerror or str(error)
+        return Outcome.RESET, reasonOf(error)
     return Outcome.DONE, ""
 
 

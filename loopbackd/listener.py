@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from loopbackd.connection import Connection
-from loopbackd.doctor.busy import whoHolds, whoHoldsPath
+from loopbackd.doctor.busy import whoHoldsPath, whyNotListen
 from loopbackd.exposed import whyNot
 from loopbackd.live import LiveService
 from loopbackd.net.endpoint import (
@@ -64,15 +64,9 @@ class CannotListen(SettingsError):
             return f"{self._start}: {self._who}"
         if endpoint.path is not None and number == errno.EADDRINUSE:
             return f"{self._start}: {whoHoldsPath(endpoint.path)}"
-        if endpoint.port is not None and number == errno.EADDRINUSE:
-            return f"{self._start}: {whoHolds(self._who, endpoint.host or '', endpoint.port)}"
-        if endpoint.port is not None and number == errno.EACCES:
-            return (
-                f"{self._start}: you may not use port {endpoint.port}; take one above 1023, or let"
-                " systemd open it (etc/loopbackd.socket)"
-            )
-        if number == errno.EADDRNOTAVAIL:
-            return f"{self._start}: this machine does not have the address {endpoint.host}"
+        if endpoint.port is not None:
+            why = whyNotListen(self._who, endpoint.host or "", endpoint.port, number)
+            return f"{self._start}: {why}"
         return f"{self._start}: {os.strerror(number)}"
 
 

@@ -15,12 +15,27 @@ import socket
 import stat
 from typing import Final
 
-from loopbackd.doctor.checks.taken import Looker, heldBy, taken
+from loopbackd.doctor.checks.holding import Looker, heldBy
+from loopbackd.doctor.checks.taken import refused, taken
+from loopbackd.doctor.facts.cgroups import belongingOf, groupOf
+from loopbackd.doctor.facts.ephemeral import ephemeral
 from loopbackd.doctor.facts.holder import holderOf, holdersOf
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.unixtable import UnixRow, parseUnixTable
 
 _ANOTHER_PATH: Final = "choose another path: --listen unix:PATH"
+
+
+def whyNotListen(diag: SocketDiag | None, host: str, port: int, number: int) -> str:
+    """
+    Say why a TCP address cannot be listened on, and what to do about it; never raises.
+
+    @param host: what was to be bound: an address, C{localhost}, or empty for every address.
+    @param number: the C{errno} of bind(2) or listen(2).
+    """
+    if number == errno.EADDRINUSE:
+        return whoHolds(diag, host, port)
+    return str(refused(number, host, port, ephemeral().unprivileged, _another(host)))
 
 
 def whoHolds(diag: SocketDiag | None, host: str, port: int) -> str:
@@ -31,7 +46,7 @@ def whoHolds(diag: SocketDiag | None, host: str, port: int) -> str:
 
     @param host: what was to be bound: an address, C{localhost}, or empty for every address.
     """
-    another = f"choose another port: --listen {_endpoint(host)}"
+    another = _another(host)
     try:
         if diag is None:
             raise OSError(errno.ENOTSUP, "socket diagnostics are not in use")
@@ -46,8 +61,10 @@ def whoHolds(diag: SocketDiag | None, host: str, port: int) -> str:
 
 
 def looker() -> Looker:
-    """Who we are."""
-    return Looker(os.geteuid(), os.getpid())
+    """Who we are, and what we may see."""
+    pid = os.getpid()
+    # Everybody sees process 1 where others' processes are shown at all (proc(5), hidepid).
+    return Looker(os.geteuid(), pid, belongingOf(groupOf(pid)), not os.path.exists("/proc/1"))
 
 
 def whoHoldsPath(path: str) -> str:
@@ -89,6 +106,10 @@ def whoHoldsPath(path: str) -> str:
 def _held(inode: int, uid: int) -> str:
     who, remedy = heldBy(holderOf(inode, uid), looker(), _ANOTHER_PATH)
     return f"held by {who}; {', or '.join(remedy)}"
+
+
+def _another(host: str) -> str:
+    return f"choose another port: --listen {_endpoint(host)}"
 
 
 def _endpoint(host: str) -> str:

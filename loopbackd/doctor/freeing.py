@@ -5,22 +5,44 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from loopbackd.doctor.checks.taken import Looker
+from loopbackd.doctor.checks.holding import Looker, stopping
+from loopbackd.doctor.checks.taken import isInTheWay
 from loopbackd.doctor.facts.holder import Holder, isSystemd
-from loopbackd.peer.process import holdsSocket, stateOf
+from loopbackd.doctor.facts.sockets import sockets
+from loopbackd.peer.netlink import SocketDiag
+from loopbackd.peer.process import findHolders, holdsSocket, stateOf
+from loopbackd.peer.sockdiag import SocketRow
+
+STAYS: Final = 0.7
+"""Seconds in which a supervisor is seen to start its server again."""
 
 _AFTER_KILL: Final = 2.0
-_UNTIL_FREE: Final = 1.0
+_ROUNDS: Final = 3
 _STEP: Final = 0.05
+
+Holds = Callable[[int, int], bool]
 
 
 class NotEnded(Exception):
     """Somebody is not ended: they may not be, or are still there; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """
+    What became of whoever had sockets.
+
+    @ivar killed: who had to be killed.
+    @ivar living: who has given the sockets up, and finishes what it was doing.
+    """
+
+    killed: tuple[int, ...] = ()
+    living: tuple[int, ...] = ()
 
 
 def whoToEnd(holder: Holder, looker: Looker, ancestors: Collection[int]) -> tuple[int, ...]:
@@ -31,19 +53,20 @@ def whoToEnd(holder: Holder, looker: Looker, ancestors: Collection[int]) -> tupl
     @raise NotEnded: it is no use, or not ours to do.
     """
     process = holder.process
+    if holder.isSystemds or (process is not None and isSystemd(process)):
+        unit = holder.socketUnit
+        how = "systemctl list-sockets, and stop that unit" if unit is None else unit.stopping
+        raise NotEnded(f"systemd would start it again: {how}")
     if process is None:
         if looker.uid in (0, holder.uid):
             raise NotEnded("its process cannot be seen from here: look in containers")
         raise NotEnded(f"it is another user's ({holder.user}): do it as that user, or with sudo")
-    if holder.isSystemds or isSystemd(process):
-        raise NotEnded("systemd would start it again: systemctl list-sockets, and stop that unit")
-    if holder.stopping:
-        raise NotEnded(f"it would be started again; stop what it belongs to: {holder.stopping}")
-    pids = (process.pid, *holder.others)
-    for pid in pids:
+    if stop := stopping(holder, looker):
+        raise NotEnded(f"ending the process alone is no use; stop what it belongs to: {stop}")
+    for pid in holder.pids:
         if pid == 1 or pid == looker.pid or pid in ancestors:
             raise NotEnded(f"pid {pid} is what this command runs in: end it by hand")
-    return pids
+    return holder.pids
 
 
 def ancestorsOf(pid: int) -> set[int]:
@@ -55,60 +78,95 @@ def ancestorsOf(pid: int) -> set[int]:
 
 
 def end(
-    pids: Sequence[int],
-    inode: int,
-    patience: float,
-    holds: Callable[[int, int], bool] = holdsSocket,
-) -> list[int]:
+    sockets: Mapping[int, Collection[int]], patience: float, holds: Holds = holdsSocket
+) -> Ended:
     """
-    Ask processes to end (C{SIGTERM}), and kill those that have not after a while.
+    Ask processes to end (C{SIGTERM}), and kill those that have not let go of their sockets after a
+    while. Who has let go, and only finishes what it was doing, is left to that.
 
     They are held by pidfds (pidfd_open(2)), and looked at again through those: a pid that has
     become another process's meanwhile is left alone.
 
-    @param inode: the socket that they all have open.
+    @param sockets: the inodes that each of them has open, by pid, in the order to ask them.
     @param patience: seconds until they are killed.
-    @return: those that were killed.
     @raise NotEnded: one may not be ended, or does not end.
     """
     opened: dict[int, int] = {}
+
+    def holding(pid: int) -> bool:
+        return any(holds(pid, inode) for inode in sockets[pid])
+
     try:
-        for pid in pids:
+        for pid in sockets:
             try:
                 opened[pid] = os.pidfd_open(pid)
             except ProcessLookupError:
                 continue
-            if not holds(pid, inode):
+            except OSError as error:
+                raise NotEnded(f"pid {pid} cannot be taken hold of: {error.strerror}") from None
+            if not holding(pid):
                 os.close(opened.pop(pid))
         _send(opened, signal.SIGTERM)
-        left = _wait(opened, patience)
+        # One that is stopped, by Ctrl-Z say, hears of nothing before it goes on.
+        _send(opened, signal.SIGCONT)
+        left = _wait(opened, patience, holding)
         _send(left, signal.SIGKILL)
-        if still := _wait(left, _AFTER_KILL):
+        if still := _wait(left, _AFTER_KILL, holding):
             raise NotEnded(f"pid {min(still)} does not die: it waits for a device (state D)")
-        return sorted(left)
+        return Ended(tuple(sorted(left)), tuple(sorted(set(_living(opened)) - set(left))))
     finally:
         for descriptor in opened.values():
             os.close(descriptor)
 
 
-def becomesFree(host: str, port: int) -> bool:
-    """Whether an address can be listened on, within a second."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(round(_UNTIL_FREE / _STEP)):
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            try:
-                probe.bind((host, port))
-                probe.listen(1)
-                return True
-            except OSError:
-                time.sleep(_STEP)
-    return False
+def heirs(inodes: Collection[int], but: Collection[int]) -> dict[int, set[int]]:
+    """Whoever has these sockets by now, and is none of those: as L{end} takes it."""
+    found: dict[int, set[int]] = {}
+    for inode, pids in findHolders(inodes).items():
+        for pid in set(pids) - set(but):
+            found.setdefault(pid, set()).add(inode)
+    return found
 
 
-def _send(processes: dict[int, int], number: signal.Signals) -> None:
+def endFamily(sockets: Mapping[int, Collection[int]], patience: float) -> Ended:
+    """
+    The same as L{end}, with those who get the sockets while their parents are being ended.
+
+    @raise NotEnded: as L{end}, or somebody forks faster than that.
+    """
+    inodes = {inode for held in sockets.values() for inode in held}
+    done = Ended()
+    asked: set[int] = set()
+    for _ in range(_ROUNDS):
+        asked.update(sockets)
+        ended = end(sockets, patience)
+        done = Ended(done.killed + ended.killed, done.living + ended.living)
+        sockets = heirs(inodes, asked)
+        if not sockets:
+            return done
+    raise NotEnded(f"pid {min(sockets)} and its like are started faster than they are ended")
+
+
+def comeBack(
+    diag: SocketDiag, ended: Sequence[SocketRow], seconds: float = STAYS
+) -> SocketRow | None:
+    """
+    Whoever listens in the way of the ended ones again, looking until that long has passed.
+
+    It only looks, since binding would be in the way of a server that is being started.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        there = sockets(diag, ended[0].local[1])
+        for row in there.listeners:
+            if any(isInTheWay(row, one.local[0]) for one in ended):
+                return row
+        if time.monotonic() >= until:
+            return None
+        time.sleep(_STEP)
+
+
+def _send(processes: Mapping[int, int], number: signal.Signals) -> None:
     for pid, descriptor in processes.items():
         try:
             signal.pidfd_send_signal(descriptor, number)
@@ -120,13 +178,29 @@ def _send(processes: dict[int, int], number: signal.Signals) -> None:
             ) from None
 
 
-def _wait(processes: dict[int, int], seconds: float) -> dict[int, int]:
-    """Those that have not ended by then."""
-    left, until = dict(processes), time.monotonic() + seconds
-    while left and (more := until - time.monotonic()) > 0:
-        poll = select.poll()
-        for descriptor in left.values():
-            poll.register(descriptor, select.POLLIN)
-        ended = {descriptor for descriptor, _ in poll.poll(more * 1000)}
-        left = {pid: one for pid, one in left.items() if one not in ended}
+def _wait(
+    processes: Mapping[int, int], seconds: float, holding: Callable[[int], bool]
+) -> dict[int, int]:
+    """Those that have neither ended nor let go by then."""
+    until = time.monotonic() + seconds
+    left = dict(processes)
+    while left:
+        alive = _living(left)
+        left = {pid: one for pid, one in left.items() if pid in alive and holding(pid)}
+        if not left or (more := until - time.monotonic()) <= 0:
+            break
+        _poll(left, min(more, _STEP))
     return left
+
+
+def _living(processes: Mapping[int, int]) -> list[int]:
+    ended = _poll(processes, 0)
+    return [pid for pid, descriptor in processes.items() if descriptor not in ended]
+
+
+def _poll(processes: Mapping[int, int], seconds: float) -> set[int]:
+    """The descriptors of those that have ended, as soon as there are any."""
+    poll = select.poll()
+    for descriptor in processes.values():
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}

@@ -1,5 +1,6 @@
 """The line that says who is in the way: one test for each kind of holder."""
 
+import ctypes
 import errno
 import os
 import re
@@ -7,9 +8,10 @@ import socket
 from dataclasses import replace
 
 import pytest
+from asuser import STRANGER, become, inChild
 
 from loopbackd.doctor import busy
-from loopbackd.doctor.busy import whoHolds, whoHoldsPath
+from loopbackd.doctor.busy import whoHolds, whoHoldsPath, whyNotListen
 from loopbackd.doctor.facts.cgroups import Belonging
 from loopbackd.doctor.facts.holder import Holder
 from loopbackd.peer.netlink import SocketDiag
@@ -234,12 +236,13 @@ def test_boundNotListening(diag, spawn, cannotBind, stack):
 def test_outgoing(diag, listen, connect, cannotBind, spawn):
     """A port that an outgoing connection uses will be free when that ends; nobody is killed."""
     listener = listen()
-    client, _ = connect(listener)
+    # At an address of its own, where nobody else's client has the same port.
+    client, _ = connect(listener, source="127.0.93.1")
     number = client.getsockname()[1]
     child = spawn(client)
     client.close()
-    cannotBind("127.0.0.1", number)
-    assert whoHolds(diag, "127.0.0.1", number) == (
+    cannotBind("127.0.93.1", number)
+    assert whoHolds(diag, "127.0.93.1", number).replace("127.0.93.1", "127.0.0.1") == (
         f"in use by an outgoing connection of pid {child.pid} (cat), user {ME}"
         f" to 127.0.0.1:{listener.getsockname()[1]}; wait until it ends, or {ELSE}"
     )
@@ -254,13 +257,13 @@ def test_outgoingOutOfSight(heldBy):
 
 def test_timeWait(diag, listen, connect, cannotBind):
     """TIME_WAIT passes by itself, and it is said when."""
-    client, accepted = connect(listen())
+    client, accepted = connect(listen(), source="127.0.94.1")
     number = client.getsockname()[1]
     client.close()
     assert accepted.recv(1) == b""
     accepted.close()
-    cannotBind("127.0.0.1", number)
-    said = whoHolds(diag, "127.0.0.1", number)
+    cannotBind("127.0.94.1", number)
+    said = whoHolds(diag, "127.0.94.1", number).replace("127.0.94.1", "127.0.0.1")
     assert re.fullmatch(
         r"closing \(TIME_WAIT, free in (60|5\d) s\); wait, or " + re.escape(ELSE), said
     )
@@ -453,3 +456,44 @@ def test_everyAnswerIsOneLine(diag, heldBy):
                 said = whoHolds(Rows(row(state, inode=inode)), "127.0.0.1", 80)
                 assert "\n" not in said
                 assert said.endswith(ELSE)
+
+
+def test_aDaemonThatMayNotSeeOthers(listen, spawn, needsRoot):
+    """Where others' processes do not show, as in the hardened unit, it says so and where to ask."""
+    listener = listen()
+    number = listener.getsockname()[1]
+    spawn(listener)
+    listener.close()
+
+    def hide():
+        libc = ctypes.CDLL(None, use_errno=True)
+        apart = libc.unshare(0x20000)  # CLONE_NEWNS
+        private = libc.mount(b"none", b"/", None, (1 << 18) | (1 << 14), None)  # MS_PRIVATE, MS_REC
+        hidden = libc.mount(b"proc", b"/proc", b"proc", 0, b"hidepid=2")
+        assert (apart, private, hidden) == (0, 0, 0), os.strerror(ctypes.get_errno())
+        become(STRANGER)
+
+    def ask():
+        diag = SocketDiag()
+        try:
+            return whoHolds(diag, "127.0.0.1", number)
+        finally:
+            diag.close()
+
+    said = inChild(hide, ask)
+    assert said.startswith("held by another user (root); ask from a terminal as root, since this")
+    assert f"process may not see others: loopbackd port {number}, or" in said
+
+
+@pytest.mark.parametrize(
+    "number, says",
+    [
+        (errno.EADDRINUSE, "held by this very process"),
+        (errno.EADDRNOTAVAIL, "this machine does not have the address 127.0.0.1"),
+        (errno.ENOBUFS, "refused by the kernel: No buffer space available"),
+    ],
+)
+def test_whateverTheKernelSays(diag, listen, number, says):
+    """Every error of bind(2) has one line."""
+    said = whyNotListen(diag, "127.0.0.1", listen().getsockname()[1], number)
+    assert says in said and "\n" not in said

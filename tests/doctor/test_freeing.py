@@ -1,4 +1,4 @@
-"""Ending whoever listens, and nobody else."""
+"""Ending whoever has a socket, and nobody else; the command is tested in C{test_portcommand.py}."""
 
 from __future__ import annotations
 
@@ -6,162 +6,126 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
 
 import pytest
-from asuser import STRANGER, asUser
-from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+from portservers import Serve
+from portservers import serve as serve
+from running import PATIENCE
 
-from loopbackd.cli import main
-from loopbackd.doctor.checks.taken import Looker
+from loopbackd.doctor import freeing
+from loopbackd.doctor.checks.holding import Looker
 from loopbackd.doctor.facts.cgroups import Belonging
 from loopbackd.doctor.facts.holder import Holder, holdersOf
-from loopbackd.doctor.facts.sockets import nextFree, sockets
-from loopbackd.doctor.freeing import NotEnded, ancestorsOf, end, whoToEnd
+from loopbackd.doctor.facts.sockets import freeNear, nextFree, sockets
+from loopbackd.doctor.facts.socketunits import SocketUnit
+from loopbackd.doctor.freeing import (
+    Ended,
+    NotEnded,
+    ancestorsOf,
+    comeBack,
+    end,
+    endFamily,
+    whoToEnd,
+)
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import Process
-
-SERVER = """
-import os, signal, socket, sys
-if "stubborn" in sys.argv:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-server = socket.create_server(("127.0.0.1", int(sys.argv[1])), reuse_port="group" in sys.argv)
-if "forking" not in sys.argv or os.fork():
-    print(server.getsockname()[1], flush=True)
-kept = []
-while True:
-    kept.append(server.accept()[0])
-"""
-
-
-Serve = Callable[..., tuple[subprocess.Popen[str], int]]
+from loopbackd.peer.sockdiag import SocketRow, TCPState
 
 
 @pytest.fixture
-def serve(stack: ExitStack) -> Serve:
-    """Starts servers."""
-
-    def start(*how: str, port: int = 0) -> tuple[subprocess.Popen[str], int]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(port), *how],
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        stack.callback(process.wait)
-        stack.callback(_kill, process.pid)
-        assert process.stdout is not None
-        stack.callback(process.stdout.close)
-        return process, int(process.stdout.readline())
-
-    return start
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that nobody means to end."""
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
 
 
-def _kill(group: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-
-
-def run(*words: str) -> Result:
-    """Runs the command."""
-    return CliRunner().invoke(main, ["port", *words])
-
-
-def test_the_listener_ends_and_clients_stay(serve: Serve, stack: ExitStack) -> None:
-    """A client that is connected to the port is nobody to be ended."""
-    server, port = serve()
-    client = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import socket, sys, time;"
-            f"s = socket.create_connection(('127.0.0.1', {port})); print(1, flush=True);"
-            "sys.stdin.read()",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    stack.callback(client.communicate)
-    assert client.stdout is not None and client.stdout.readline()
-    ended = run(str(port), "--free", "--yes")
-    assert ended.exit_code == 0, ended.output
-    assert f"127.0.0.1:{port} is free" in ended.output
-    assert server.wait(10) == -signal.SIGTERM
-    assert client.poll() is None
-
-
-def test_who_has_it(serve: Serve) -> None:
-    """The holder, how it is known, and the nearest port that is free."""
-    server, port = serve()
-    shown = run(str(port))
-    assert shown.exit_code == 1
-    assert f"held by pid {server.pid} (" in shown.output
-    assert f"kill {server.pid}" in shown.output
-    assert "is free" in shown.output and "(port-taken)" in shown.output
-
-
-def test_nobody_has_it() -> None:
-    """That is no failure."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
-    shown = run(str(port))
-    assert shown.exit_code == 0 and "Nobody has port" in shown.output
-    shown = run(str(port), "--free", "--yes")
-    assert shown.exit_code == 1 and "nobody listens there" in shown.output
-
-
-def test_a_stubborn_server_is_killed(serve: Serve) -> None:
-    """After a while, and that is said."""
-    server, port = serve("stubborn")
-    ended = run(str(port), "--free", "--yes", "--kill-after", "0.2")
-    assert ended.exit_code == 0 and f"killed: {server.pid}" in ended.output
-    assert server.wait(10) == -signal.SIGKILL
-
-
-def test_all_who_share_the_socket(serve: Serve) -> None:
-    """A server that has forked is one holder, named by the first of them, and ends as one."""
-    server, port = serve("forking")
-    there = sockets(SocketDiag(), port)
-    (holder,) = holdersOf(there.listeners).values()
-    assert holder.process is not None and holder.process.pid == server.pid
-    assert len(holder.others) == 1 and "and 1 more" in str(holder)
-    assert run(str(port), "--free", "--yes").exit_code == 0
-
-
-def test_all_of_a_group(serve: Serve) -> None:
-    """Servers that share the port by SO_REUSEPORT are several holders."""
-    first, port = serve("group")
-    second, _ = serve("group", port=port)
-    shown = run(str(port))
-    assert f"pid {first.pid} (" in shown.output and f"pid {second.pid} (" in shown.output
-    assert run(str(port), "--free", "--yes").exit_code == 0
-    assert first.wait(10) == second.wait(10) == -signal.SIGTERM
-
-
-def test_nobody_is_ended_unasked(serve: Serve) -> None:
-    """Without a terminal somebody must have said yes before."""
-    server, port = serve()
-    ended = run(str(port), "--free")
-    assert ended.exit_code == 2 and "--yes" in ended.output
-    assert server.poll() is None
-
-
-def test_a_pid_that_is_somebody_else_by_now() -> None:
+def test_a_pid_that_is_somebody_else_by_now(stranger: subprocess.Popen[bytes]) -> None:
     """Who has not that socket when the pidfd is open is left alone."""
-    stranger = subprocess.Popen(["sleep", "60"])
-    try:
-        assert end([stranger.pid], 1, 0.2, holds=lambda pid, inode: False) == []
-        assert stranger.poll() is None
-    finally:
-        stranger.kill()
-        stranger.wait()
+    assert end({stranger.pid: {1}}, 0.2, lambda pid, inode: False) == Ended()
+    assert stranger.poll() is None
 
 
-def holder(pid: int, **more: object) -> Holder:
+def test_looked_at_behind_the_pidfd(
+    stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look that counts is after the pid was taken hold of, so that no reuse is missed."""
+    told = []
+    pidfdOpen = os.pidfd_open
+
+    def opening(pid: int) -> int:
+        told.append("opened")
+        return pidfdOpen(pid)
+
+    def holds(pid: int, inode: int) -> bool:
+        told.append("looked")
+        return False
+
+    monkeypatch.setattr(os, "pidfd_open", opening)
+    end({stranger.pid: {1}}, 0.2, holds)
+    assert told[:2] == ["opened", "looked"] and stranger.poll() is None
+
+
+def test_a_pid_that_nobody_has() -> None:
+    """It has ended by itself, which is what was wanted."""
+    assert end({2**22 + 1: {1}}, 0.2) == Ended()
+
+
+def test_no_pidfds(stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is ended by pid alone."""
+
+    def refusing(pid: int) -> int:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", refusing)
+    with pytest.raises(NotEnded, match=f"pid {stranger.pid} cannot be taken hold of"):
+        end({stranger.pid: {1}}, 0.2, lambda pid, inode: True)
+    assert stranger.poll() is None
+
+
+def test_who_may_not_be_ended(
+    stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said whose it is."""
+
+    def forbidden(descriptor: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", forbidden)
+    with pytest.raises(NotEnded, match="not yours to end"):
+        end({stranger.pid: {1}}, 0.2, lambda pid, inode: True)
+
+
+def test_who_does_not_die(
+    stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that waits for a device hears of nothing."""
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda descriptor, number: None)
+    monkeypatch.setattr(freeing, "_AFTER_KILL", 0.1)
+    with pytest.raises(NotEnded, match=f"pid {stranger.pid} does not die"):
+        end({stranger.pid: {1}}, 0.1, lambda pid, inode: True)
+
+
+def test_a_family_without_end(
+    stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is chased for ever."""
+    pids = iter(range(2**22 + 1, 2**22 + 100))
+    monkeypatch.setattr(freeing, "heirs", lambda inodes, but: {next(pids): {1}})
+    with pytest.raises(NotEnded, match="started faster"):
+        endFamily({2**22: {1}}, 0.1)
+
+
+def holder(pid: int, command: str = "nginx", **more: object) -> Holder:
     """Somebody."""
-    return Holder(0, "root", Process(pid, "nginx", "root"), **more)  # type: ignore[arg-type]
+    return Holder(0, "root", Process(pid, command, "root"), **more)  # type: ignore[arg-type]
+
+
+UNIT = SocketUnit("x.socket", "127.0.0.1:1", "x.service")
 
 
 @pytest.mark.parametrize(
@@ -169,9 +133,17 @@ def holder(pid: int, **more: object) -> Holder:
     [
         (Holder(0, "root"), "with sudo"),
         (Holder(1000, "me"), "containers"),
+        (Holder(0, "root", isSystemds=True), "systemctl list-sockets"),
         (holder(42, isSystemds=True), "systemctl list-sockets"),
+        (holder(42, isSystemds=True, socketUnit=UNIT), "systemctl stop x.socket x.service"),
+        (holder(1, "/lib/systemd/systemd --system"), "systemctl list-sockets"),
         (holder(42, belonging=Belonging(container="docker 0123")), "docker stop 0123"),
+        (holder(42, belonging=Belonging(container="kubernetes 0123")), "crictl stop 0123"),
         (holder(42, belonging=Belonging("x.service")), "systemctl stop x.service"),
+        (
+            holder(42, "docker-proxy -host-port 80", belonging=Belonging("docker.service")),
+            r"docker stop \$\(docker ps -q --filter publish=80\)",
+        ),
         (holder(1), "by hand"),
         (holder(7), "by hand"),
         (holder(8), "by hand"),
@@ -184,30 +156,67 @@ def test_who_is_not_ended(who: Holder, why: str) -> None:
         whoToEnd(who, Looker(1000, 7), {8})
 
 
-def test_another_users(serve: Serve) -> None:
-    """It is said whose it is, and how to end it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can be somebody else")
-    server, port = serve()
-    ended = asUser(STRANGER, lambda: run(str(port), "--free", "--yes").output)
-    assert "another user's (root)" in ended and "sudo" in ended
-    assert server.poll() is None
+@pytest.mark.parametrize(
+    "who",
+    [
+        holder(42, others=(43,)),
+        holder(42, others=(43,), belonging=Belonging("session-2.scope")),
+        holder(42, "ssh -L 1:a:2 gate", others=(43,)),
+        # Of a server that is started by the same service as we are, a runner of jobs say.
+        holder(42, others=(43,), belonging=Belonging("runner.service")),
+    ],
+)
+def test_who_is_ended(who: Holder) -> None:
+    """All processes that have the socket."""
+    me = Looker(1000, 7, Belonging("runner.service"))
+    assert whoToEnd(who, me, {8}) == (42, 43)
 
 
 def test_ancestors() -> None:
     """Ours are our parent, and what it comes from."""
     assert os.getppid() in ancestorsOf(os.getpid())
+    assert ancestorsOf(2**22 + 1) == set()
 
 
-@pytest.mark.parametrize(
-    ("port", "taken", "wanted"),
-    [
-        (8080, {8080, 8081}, 8082),
-        (65535, {65535}, 65534),
-        (1024, set(range(1024, 65536)), None),
-        (80, {80}, 81),
-    ],
-)
-def test_the_next_free_port(port: int, taken: set[int], wanted: int | None) -> None:
-    """The next above, else the next below, and none that only root may have."""
-    assert nextFree(taken, port) == wanted
+def test_who_comes_back(serve: Serve) -> None:
+    """A new server on an address that the old one was in the way of, and on no other."""
+    first, port = serve(host="127.0.0.2")
+    diag = SocketDiag()
+    try:
+        row = sockets(diag, port).listeners[0]
+        found = comeBack(diag, [row], 0)
+        assert found is not None and holdersOf((found,))[found.inode].pids == (first.pid,)
+        ended = SocketRow(TCPState.LISTEN, ("127.0.0.1", port), ("0.0.0.0", 0), 0, 1, 0.0)
+        assert comeBack(diag, [ended], 0.1) is None
+        first.terminate()
+        first.wait(PATIENCE)
+        assert comeBack(diag, [row], 0) is None
+    finally:
+        diag.close()
+
+
+PORTS = st.integers(1, 65535)
+
+
+@given(PORTS, st.sets(PORTS), st.tuples(PORTS, PORTS))
+def test_the_next_free_port(port: int, taken: set[int], block: tuple[int, int]) -> None:
+    """It is free, none between it and the port is, and only who has a low one gets a low one."""
+    taken |= set(range(min(block), max(block)))
+    found = nextFree(taken, port)
+    lowest = 1 if port < 1024 else 1024
+    above = set(range(port + 1, 65536)) - taken
+    below = set(range(lowest, port)) - taken
+    assert found == (min(above) if above else max(below) if below else None)
+
+
+def test_a_free_port_that_cannot_be_seen() -> None:
+    """It is really bound to, since sockets that are only bound do not always show."""
+
+    class Empty:
+        def rows(self) -> list[SocketRow]:
+            return []
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        found = freeNear(Empty(), taken - 1)  # type: ignore[arg-type]
+    assert found is not None and found != taken

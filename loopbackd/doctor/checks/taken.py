@@ -1,39 +1,38 @@
-"""Why a port cannot be listened on: who is in the way (bind(2), C{EADDRINUSE})."""
+"""Why an address cannot be listened on: who is in the way, or what else (bind(2))."""
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from loopbackd.doctor.asked import joined
-from loopbackd.doctor.facts.holder import Holder, isSystemd
+from loopbackd.doctor.checks.holding import Looker, details, heldBy
+from loopbackd.doctor.facts.holder import Holder
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
+Holders = Mapping[int, Holder]
+"""Whoever has a socket, by its inode."""
+
 _NAMES: Final = {"": "0.0.0.0", "localhost": "127.0.0.1"}
-_LIST: Final = "systemctl list-sockets"
-
-
-@dataclass(frozen=True, slots=True)
-class Looker:
-    """Who looks, for what may be seen and ended."""
-
-    uid: int
-    pid: int
+_MOST_SHOWN: Final = 8
+_PASSES: Final = frozenset({"port-closing", "port-taken-unseen"})
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """
-    What is in the way of an address.
+    Why an address cannot be listened on.
 
     @ivar kind: of the finding.
     @ivar state: what the address is: C{held by ...}, C{closing ...}.
-    @ivar remedy: the best first; that of another address is the last.
+    @ivar remedy: the best first.
     """
 
     kind: str
@@ -58,11 +57,7 @@ class Taken:
 
 
 def taken(
-    rows: Sequence[SocketRow],
-    host: str,
-    holders: Mapping[int, Holder],
-    looker: Looker,
-    another: str,
+    rows: Sequence[SocketRow], host: str, holders: Holders, looker: Looker, another: str
 ) -> Taken:
     """
     Say who is in the way of listening.
@@ -74,7 +69,7 @@ def taken(
     wanted = _address(host)
     there = [row for row in rows if _conflicts(row, wanted)]
     there.sort(key=lambda row: row.local[0] != str(wanted))
-    shown = tuple(_shown(row, holders) for row in there)
+    shown = _evidence(there, holders)
     for row in there:
         if row.state is TCPState.LISTEN:
             return _held("port-taken", "", row, holders, looker, another, shown)
@@ -103,112 +98,147 @@ def taken(
     )
 
 
+def refused(number: int, host: str, port: int, unprivileged: int, another: str) -> Taken:
+    """
+    Say why an address that nobody has cannot be listened on.
+
+    @param number: the C{errno} of bind(2).
+    @param unprivileged: the first port that needs no privilege.
+    """
+    if number == errno.EACCES and port < unprivileged:
+        return Taken(
+            "port-privileged",
+            f"not yours: you may not use port {port}",
+            (
+                f"take one above {unprivileged - 1}",
+                "let systemd open it (etc/loopbackd.socket)",
+                f"as root: sysctl -w net.ipv4.ip_unprivileged_port_start={port}",
+            ),
+            (f"EACCES; ip_unprivileged_port_start is {unprivileged}",),
+        )
+    if number == errno.EACCES:
+        state = f"forbidden: a security module keeps port {port} from this program"
+        label = f"as root, where it is SELinux: semanage port -l | grep {port}"
+        return Taken("port-forbidden", state, (another, label), ("EACCES",))
+    if number == errno.EADDRNOTAVAIL:
+        state = f"elsewhere: this machine does not have the address {host}"
+        remedy = "choose one that it has: ip address"
+        return Taken("address-not-here", state, (remedy,), ("EADDRNOTAVAIL",))
+    if number == errno.EAFNOSUPPORT:
+        state = "of a family that this system does without"
+        return Taken("family-missing", state, ("listen on an IPv4 address",), ("EAFNOSUPPORT",))
+    name = errno.errorcode.get(number, str(number))
+    return Taken(
+        "cannot-bind", f"refused by the kernel: {os.strerror(number)}", (another,), (name,)
+    )
+
+
 def checkTaken(
-    there: Sockets,
-    host: str,
-    holders: Mapping[int, Holder],
-    looker: Looker,
-    another: str,
+    there: Sockets, host: str, holders: Holders, looker: Looker, another: str
 ) -> Iterator[Finding]:
     """Whether a port where nobody listens is in somebody's way all the same."""
     if there.rows and not there.listeners:
         found = taken(there.rows, host, holders, looker, another)
-        passes = found.kind in ("port-closing", "port-taken-unseen")
-        severity = Severity.NOTE if passes else Severity.WARNING
+        severity = Severity.NOTE if found.kind in _PASSES else Severity.WARNING
         yield found.finding(joined(host, there.port), severity)
 
 
 def checkHolders(
     there: Sockets,
     host: str,
-    holders: Mapping[int, Holder],
+    holders: Holders,
     looker: Looker,
-    free: int | None,
+    errors: Mapping[str, int],
+    unprivileged: int,
+    another: str,
 ) -> Iterator[Finding]:
     """
     Who has a port: each address of it that somebody has, or what else is in the way.
 
     @param host: the one address that matters; empty for all.
-    @param free: the nearest port that nobody has.
+    @param errors: what binding said (0 where it worked), by address: those that matter.
     """
-    another = f"use another port: {free} is free" if free else "use another port"
-    held = [row for row in (*there.listeners, *there.bound) if host in ("", row.local[0])]
+    held = [row for row in (*there.listeners, *there.bound) if isInTheWay(row, host)]
     for row in held:
         yield taken([row], row.local[0], holders, looker, another).finding(joined(*row.local))
-    if not held and there.rows:
-        where = host or "0.0.0.0"
-        found = taken(there.rows, where, holders, looker, another)
-        if found.kind != "port-taken-unseen":
-            yield found.finding(f"port {there.port}", Severity.WARNING)
+    if held:
+        yield from _connections(there, host, holders)
+        return
+    kinds = set()
+    for address, number in errors.items():
+        if number == errno.EADDRINUSE:
+            found = taken(there.rows, address, holders, looker, another)
+        elif number and (host or number == errno.EACCES):
+            found = refused(number, address, there.port, unprivileged, another)
+        else:
+            continue
+        if found.kind not in kinds:
+            kinds.add(found.kind)
+            yield found.finding(joined(address, there.port), Severity.WARNING)
+    rest = [row for row in there.rows if isInTheWay(row, host)]
+    if rest and not kinds:
+        yield Finding(
+            "port-lingers",
+            Severity.NOTE,
+            f"Port {there.port} can be listened on by servers that set SO_REUSEADDR, as most do:"
+            " old connections still have it.",
+            _evidence(rest, holders),
+        )
 
 
-def heldBy(holder: Holder, looker: Looker, another: str) -> tuple[str, tuple[str, ...]]:
-    """Who has a socket, behind C{held by}; and what to do about that."""
-    process = holder.process
-    if process is None:
-        return _unseen(holder, looker, another)
-    if process.pid == looker.pid:
-        who = f"this very process (pid {process.pid})"
-        return who, (f"two services want one address: {another}",)
-    if isSystemd(process):
-        option = "" if process.pid == 1 else "--user "
-        stop = f"stop the socket unit that it keeps it for: systemctl {option}list-sockets"
-        return f"systemd (pid {process.pid})", (stop, another)
-    if holder.isSystemds:
-        stop = f"stop the socket unit, since systemd would start it again: {_LIST}"
-        return f"{holder}, started by systemd", (stop, another)
-    return str(holder), (*_endings(holder), another)
+def isInTheWay(row: SocketRow, host: str) -> bool:
+    """Whether a socket is in the way of listening on an address; an empty one is any."""
+    return not host or _conflicts(row, _address(host))
 
 
-def _endings(holder: Holder) -> tuple[str, ...]:
-    """How to end somebody, the best way first."""
-    process = holder.process
-    assert process is not None
-    if holder.stopping:
-        return (f"stop what it belongs to: {holder.stopping}",)
-    if holder.forwards:
-        return ("end what it forwards to: the server is behind it", f"stop it: kill {process.pid}")
-    return (f"stop it: kill {process.pid}",)
-
-
-def _unseen(holder: Holder, looker: Looker, another: str) -> tuple[str, tuple[str, ...]]:
-    unit = holder.belonging.unit
-    if looker.uid not in (0, holder.uid):
-        of = f", unit {unit}" if unit else ""
-        isSystemds = holder.uid == 0 and not unit
-        list = (f"see whether systemd keeps it for a service: {_LIST}",) if isSystemds else ()
-        see = ("run as root to see the process", *list)
-        return f"another user ({holder.user}{of})", (*see, another)
-    return (
-        f"a process of user {holder.user} that does not show itself",
-        ("look in containers, and for what the kernel itself does (NFS)", another),
-    )
+def _connections(there: Sockets, host: str, holders: Holders) -> Iterator[Finding]:
+    open = [row for row in there.connected if isInTheWay(row, host)]
+    if open:
+        many = "1 connection is" if len(open) == 1 else f"{len(open)} connections are"
+        yield Finding(
+            "port-connections",
+            Severity.NOTE,
+            f"{many} open at port {there.port}; --free leaves the other ends alone.",
+            _evidence(open, holders, _MOST_SHOWN),
+        )
 
 
 def _held(
     kind: str,
     before: str,
     row: SocketRow,
-    holders: Mapping[int, Holder],
+    holders: Holders,
     looker: Looker,
     another: str,
     shown: tuple[str, ...],
 ) -> Taken:
-    who, remedy = heldBy(_holderOf(row, holders), looker, another)
+    holder = _holderOf(row, holders)
+    who, remedy = heldBy(holder, looker, another, row.local[1])
     everywhere = row.local[0] in ("0.0.0.0", "::")
     where = f" on every address ({joined(*row.local)})" if everywhere else ""
-    return Taken(kind, f"{before}held{where} by {who}", remedy, shown)
+    evidence = (*shown, *details(holder))
+    return Taken(kind, f"{before}held{where} by {who}", tuple(remedy), evidence)
 
 
-def _holderOf(row: SocketRow, holders: Mapping[int, Holder]) -> Holder:
+def _holderOf(row: SocketRow, holders: Holders) -> Holder:
     """A socket without an inode is no process's: one of the kernel's own."""
     return holders.get(row.inode) or Holder(row.uid, f"uid {row.uid}")
 
 
-def _shown(row: SocketRow, holders: Mapping[int, Holder]) -> str:
-    who = f": {holders[row.inode]}" if row.inode in holders else ""
+def _evidence(
+    rows: Sequence[SocketRow], holders: Holders, most: int = _MOST_SHOWN
+) -> tuple[str, ...]:
+    lines = [_shown(row, holders) for row in rows[:most]]
+    more = len(rows) - most
+    return (*lines, f"and {more} more") if more > 0 else tuple(lines)
+
+
+def _shown(row: SocketRow, holders: Holders) -> str:
+    isOpen = row.state not in (TCPState.LISTEN, TCPState.CLOSE)
+    other = f" with {joined(*row.remote)}" if isOpen else ""
     left = f", {math.ceil(row.expires)} s left" if row.state is TCPState.TIME_WAIT else ""
-    return f"{joined(*row.local)} {row.state.name}{left}{who}"
+    who = f": {holders[row.inode]}" if row.inode in holders else ""
+    return f"{joined(*row.local)} {row.state.name}{other}{left}{who}"
 
 
 def _closing(rows: Sequence[SocketRow]) -> str:

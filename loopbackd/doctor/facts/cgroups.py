@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-_ROOT: Final = "/sys/fs/cgroup"
+_MOUNTS: Final = "/proc/self/mounts"
 _MOST_GROUPS: Final = 10_000
 
 _ID: Final = r"(?P<id>[0-9a-f]{12,64})"
@@ -86,12 +86,17 @@ def groupOf(pid: int) -> str:
         return ""
 
 
-def groupWith(inode: int, root: str = _ROOT) -> str:
+def groupWith(inode: int, root: str | None = None) -> str:
     """
     The control group whose directory has that inode, as sockets name theirs; empty for none.
 
     This is known of processes that cannot be seen, too.
+
+    @param root: where version 2 is mounted; by default it is looked for.
     """
+    root = _unifiedRoot() if root is None else root
+    if not root:
+        return ""
     for number, path in enumerate(_directories(root)):
         if number > _MOST_GROUPS:
             break
@@ -101,6 +106,27 @@ def groupWith(inode: int, root: str = _ROOT) -> str:
         except OSError:
             continue
     return ""
+
+
+def rootIn(mounts: str) -> str:
+    """
+    Where cgroups version 2 are mounted, from what C{/proc/self/mounts} says; empty for nowhere.
+
+    Sockets know no other version, and each hierarchy has the same inodes as the others.
+    """
+    for line in mounts.splitlines():
+        words = line.split(" ")
+        if len(words) > 2 and words[2] == "cgroup2":
+            return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), words[1])
+    return ""
+
+
+def _unifiedRoot() -> str:
+    try:
+        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+            return rootIn(file.read())
+    except OSError:
+        return ""
 
 
 def _directories(root: str) -> Iterator[str]:

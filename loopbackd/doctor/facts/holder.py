@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from loopbackd.doctor.facts.cgroups import Belonging, belongingOf, groupOf, groupWith
-from loopbackd.peer.process import Process, findHolders, processOf, stateOf, userName
+from loopbackd.doctor.facts.forwarders import Forwarder, forwarderIn
+from loopbackd.doctor.facts.socketunits import SocketUnit, unitAt
+from loopbackd.peer.process import (
+    Process,
+    findHolders,
+    holdsSocket,
+    processOf,
+    stateOf,
+    userName,
+)
 from loopbackd.peer.sockdiag import SocketRow
 
 _NOWHERE: Final = Belonging()
-_FORWARDERS: Final = re.compile(
-    r"(docker-proxy|rootlesskit|rootlessport|slirp4netns|pasta|wslrelay|conmon|gvproxy)\b"
-    r"|ssh\b.* -[A-Za-z]*[LD]|kubectl\b.* port-forward"
-)
+_DAEMON: Final = re.compile(r"\btwistd?\b.* loopbackd\b")
+_SYSTEMDS: Final = "/init.scope"
+"""Where systemd itself is, the system's as well as a user's, and where it makes sockets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +40,11 @@ class Holder:
     @ivar others: the pids of the rest.
     @ivar state: of the process, as C{ps} shows it: C{T} is stopped, C{t} stopped by a debugger.
     @ivar belonging: of the process, or of the socket where no process can be seen.
-    @ivar isSystemds: systemd has the socket open, too: it keeps it for a service.
+    @ivar isSystemds: systemd has the socket open, too, or has made it: it keeps it for a service.
     @ivar directory: where the process runs, where that is told.
+    @ivar seconds: how long the process has been running; L{None} where that is not told.
+    @ivar parent: what has started the process, if that is still there, and is not systemd.
+    @ivar socketUnit: systemd's, which keeps the socket, where that is known.
     """
 
     uid: int
@@ -43,23 +55,24 @@ class Holder:
     belonging: Belonging = _NOWHERE
     isSystemds: bool = False
     directory: str = ""
+    seconds: float | None = None
+    parent: Process | None = None
+    socketUnit: SocketUnit | None = None
 
     @property
-    def forwards(self) -> bool:
-        """Whether it is one of the programs that lead to a server somewhere else."""
-        return self.process is not None and bool(_FORWARDERS.search(self.process.command))
+    def pids(self) -> tuple[int, ...]:
+        """All processes that can be seen, the oldest first."""
+        return () if self.process is None else (self.process.pid, *self.others)
 
     @property
-    def stopping(self) -> str:
-        """The command that stops what would start it again; empty where nothing would."""
-        belonging = self.belonging
-        if belonging.container.startswith(("docker ", "podman ")):
-            kind, name = belonging.container.split(" ")
-            return f"{kind} stop {name}"
-        if belonging.unit.endswith(".service"):
-            option = "--user " if belonging.isUsers else ""
-            return f"systemctl {option}stop {belonging.unit}"
-        return ""
+    def forwarder(self) -> Forwarder | None:
+        """What it is if it is one of the programs that lead to a server somewhere else."""
+        return None if self.process is None else forwarderIn(self.process.command)
+
+    @property
+    def isDaemon(self) -> bool:
+        """Whether it is a daemon of loopbackd's."""
+        return self.process is not None and bool(_DAEMON.search(self.process.command))
 
     def __str__(self) -> str:
         """In words, on one line."""
@@ -82,42 +95,79 @@ def holdersOf(rows: Iterable[SocketRow]) -> dict[int, Holder]:
     """Who has these sockets, by inode. Reads all of C{/proc} once, which takes milliseconds."""
     wanted = {row.inode: row for row in rows if row.inode}
     found = findHolders(wanted)
-    return {
-        inode: _holder(row.uid, row.cgroup, found.get(inode, [])) for inode, row in wanted.items()
-    }
+    known: dict[tuple[tuple[int, ...], int], Holder] = {}
+    holders = {}
+    for inode, row in wanted.items():
+        # A server with thousands of connections is looked at once.
+        pids = tuple(found.get(inode, ()))
+        holder = known.get((pids, row.cgroup))
+        if holder is None:
+            holder = known[pids, row.cgroup] = _holder(inode, row.cgroup, pids)
+        holders[inode] = replace(holder, uid=row.uid, user=userName(row.uid))
+    return holders
 
 
 def holderOf(inode: int, uid: int) -> Holder:
     """Who has that socket."""
-    return _holder(uid, 0, findHolders((inode,)).get(inode, []))
+    holder = _holder(inode, 0, tuple(findHolders((inode,)).get(inode, ())))
+    return replace(holder, uid=uid, user=userName(uid))
 
 
-def _holder(uid: int, group: int, pids: list[int]) -> Holder:
-    user = userName(uid)
-    described = {pid: one for pid in pids if (one := processOf(pid)) is not None}
-    keepers = [pid for pid in described if isSystemd(described[pid])]
-    # The oldest of a family of servers is the one that the others came from.
-    rest = [pid for pid in described if pid not in keepers] or keepers
-    if not rest:
-        path = groupWith(group) if group > 1 else ""
-        return Holder(uid, user, belonging=belongingOf(path))
-    first, *others = sorted(rest, key=lambda pid: (stateOf(pid).began, pid))
-    return Holder(
-        uid,
-        user,
-        described[first],
-        tuple(others),
-        stateOf(first).letter,
-        belongingOf(groupOf(first)),
-        bool(keepers),
-        _directory(first),
-    )
+def withUnits(
+    holders: dict[int, Holder], rows: Iterable[SocketRow], units: Iterable[SocketUnit]
+) -> dict[int, Holder]:
+    """The same holders, those that have their socket from systemd with the unit it is of."""
+    listed = list(units)
+    found = dict(holders)
+    for row in rows:
+        holder = found.get(row.inode)
+        if holder is not None and holder.isSystemds:
+            found[row.inode] = replace(holder, socketUnit=unitAt(listed, row.local))
+    return found
 
 
 def isSystemd(process: Process) -> bool:
     """Whether it is systemd, the system's or a user's."""
     program = os.path.basename(process.command.partition(" ")[0])
     return program == "systemd" or (process.pid == 1 and program == "init")
+
+
+def _holder(inode: int, group: int, pids: tuple[int, ...]) -> Holder:
+    path = groupWith(group) if group > 1 else ""
+    described = {
+        pid: one
+        for pid in pids
+        # Read after the walk: a pid may have become somebody else's since.
+        if (one := processOf(pid)) is not None and holdsSocket(pid, inode)
+    }
+    keepers = [pid for pid in described if isSystemd(described[pid])]
+    isSystemds = bool(keepers) or path.endswith(_SYSTEMDS)
+    # The oldest of a family of servers is the one that the others came from.
+    rest = [pid for pid in described if pid not in keepers] or keepers
+    if not rest:
+        return Holder(0, "", belonging=belongingOf(path), isSystemds=isSystemds)
+    first, *others = sorted(rest, key=lambda pid: (stateOf(pid).began, pid))
+    state = stateOf(first)
+    parent = processOf(state.parent) if state.parent > 1 else None
+    return Holder(
+        0,
+        "",
+        described[first],
+        tuple(others),
+        state.letter,
+        belongingOf(groupOf(first)),
+        isSystemds,
+        _directory(first),
+        _secondsSince(state.began),
+        None if parent is None or isSystemd(parent) else parent,
+    )
+
+
+def _secondsSince(ticks: int) -> float | None:
+    """Since that many clock ticks after the machine was started."""
+    if not ticks:
+        return None
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
 
 
 def _directory(pid: int) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import islice
+from typing import Final
 
+from loopbackd.doctor.facts.binding import bindError
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.sockdiag import SocketRow, TCPState
+
+_MOST_TRIED: Final = 2000
+"""Ports, until none is thought to be free: more than there are that only root may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +86,27 @@ def nextFree(taken: Iterable[int], port: int) -> int | None:
     this one is.
     """
     there = frozenset(taken)
-    lowest = 1 if port < 1024 else 1024
-    candidates = [*range(port + 1, 65536), *range(port - 1, lowest - 1, -1)]
-    return next((one for one in candidates if one not in there), None)
+    return next((one for one in _near(port) if one not in there), None)
 
 
-def freeNear(diag: SocketDiag, port: int) -> int | None:
-    """The nearest port that can be listened on here; L{None} where that cannot be seen."""
+def freeNear(diag: SocketDiag, port: int, host: str = "127.0.0.1") -> int | None:
+    """
+    The nearest port that can really be listened on here; L{None} where that cannot be seen.
+
+    @param host: at which address.
+    """
     try:
         taken = {row.local[1] for row in diag.rows()}
     except (OSError, ValueError):
         return None
-    while (found := nextFree(taken, port)) is not None and not _canBind(found):
-        taken.add(found)
-    return found
+    free = (one for one in _near(port) if one not in taken)
+    return next((one for one in islice(free, _MOST_TRIED) if not bindError(host, one)), None)
 
 
-def _canBind(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def _near(port: int) -> Iterator[int]:
+    lowest = 1 if port < 1024 else 1024
+    yield from range(port + 1, 65536)
+    yield from range(port - 1, lowest - 1, -1)
 
 
 def _takes(row: SocketRow, wanted: IPv4Address | IPv6Address) -> bool:

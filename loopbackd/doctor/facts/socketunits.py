@@ -1,0 +1,89 @@
+"""The sockets that systemd keeps for services (systemd.socket(5)), as it lists them itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from loopbackd.doctor.asked import joined
+from loopbackd.peer.netlink import plainAddress
+from loopbackd.peer.sockdiag import Address
+
+PATIENCE: Final = 2.0
+"""Seconds that systemd gets to answer."""
+
+_LIST: Final = ("list-sockets", "--all", "--output=json", "--no-pager")
+
+
+@dataclass(frozen=True, slots=True)
+class SocketUnit:
+    """
+    One address of a socket unit.
+
+    @ivar name: of the unit.
+    @ivar listens: the address, as L{joined} writes it.
+    @ivar activates: the service that gets the socket; empty for none.
+    @ivar isUsers: it is one of a user's own systemd.
+    """
+
+    name: str
+    listens: str
+    activates: str = ""
+    isUsers: bool = False
+
+    @property
+    def stopping(self) -> str:
+        """The command that has it listen no more, the service included."""
+        option = "--user " if self.isUsers else ""
+        return f"systemctl {option}stop {' '.join(filter(None, (self.name, self.activates)))}"
+
+
+def parseSocketUnits(text: str, isUsers: bool = False) -> tuple[SocketUnit, ...]:
+    """What C{systemctl list-sockets --output=json} says; nothing where that makes no sense."""
+    try:
+        listed = json.loads(text)
+    except ValueError:
+        return ()
+    found = []
+    for one in listed if isinstance(listed, list) else ():
+        if not isinstance(one, dict):
+            continue
+        name, listens, activates = (one.get(key) for key in ("unit", "listen", "activates"))
+        if isinstance(activates, list):
+            activates = " ".join(map(str, activates))
+        if isinstance(name, str) and isinstance(listens, str):
+            service = activates if isinstance(activates, str) else ""
+            found.append(SocketUnit(name, listens, service, isUsers))
+    return tuple(found)
+
+
+def unitAt(units: Iterable[SocketUnit], address: Address) -> SocketUnit | None:
+    """The unit that has that address."""
+    where = joined(*plainAddress(address))
+    return next((one for one in units if one.listens == where), None)
+
+
+def socketUnits(patience: float = PATIENCE) -> tuple[SocketUnit, ...]:
+    """Ask the system's systemd, and that of whoever asks; nothing where there is none."""
+    return (*_asked(False, patience), *_asked(True, patience))
+
+
+def _asked(isUsers: bool, patience: float) -> tuple[SocketUnit, ...]:
+    program = shutil.which("systemctl")
+    if program is None:
+        return ()
+    try:
+        done = subprocess.run(
+            [program, *(("--user",) if isUsers else ()), *_LIST],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=patience,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return parseSocketUnits(done.stdout.decode("utf-8", "replace"), isUsers)

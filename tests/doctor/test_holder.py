@@ -1,0 +1,161 @@
+"""Who has a socket, with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from portservers import Serve
+from portservers import serve as serve
+from running import PATIENCE, until
+
+from loopbackd.doctor.checks.holding import Looker, details, heldBy
+from loopbackd.doctor.facts import holder as holderModule
+from loopbackd.doctor.facts.cgroups import Belonging
+from loopbackd.doctor.facts.holder import Holder, holderOf, holdersOf
+from loopbackd.doctor.facts.sockets import sockets
+from loopbackd.peer.netlink import SocketDiag
+from loopbackd.peer.process import Process
+
+
+def looked(port: int) -> Holder:
+    """Who listens there."""
+    diag = SocketDiag()
+    try:
+        (row,) = sockets(diag, port).listeners
+    finally:
+        diag.close()
+    return holdersOf((row,))[row.inode]
+
+
+def test_a_process(serve: Serve, tmp_path: Path) -> None:
+    """Where it runs, for how long, and what has started it."""
+    server, port = serve(cwd=str(tmp_path))
+    found = looked(port)
+    assert found.pids == (server.pid,) and found.uid == os.geteuid()
+    assert found.directory == str(tmp_path) and found.state in "RSD"
+    assert found.seconds is not None and 0 <= found.seconds < PATIENCE
+    assert found.parent is not None and found.parent.pid == os.getpid()
+
+
+def test_the_oldest_of_a_family(serve: Serve) -> None:
+    """The others came from it."""
+    server, port = serve("forking")
+    found = until(lambda: len(looked(port).others) == 1 and looked(port), "second process")
+    assert found.process.pid == server.pid and str(found).startswith(f"pid {server.pid} (")
+
+
+def test_a_stopped_process(serve: Serve) -> None:
+    """As ps shows it."""
+    server, port = serve()
+    server.send_signal(signal.SIGSTOP)
+    os.waitpid(server.pid, os.WUNTRACED)
+    assert looked(port).state == "T"
+
+
+def test_many_sockets_of_one_process() -> None:
+    """A server with a thousand connections is looked at once, not a thousand times."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        diag = SocketDiag()
+        pairs = []
+        try:
+            for _ in range(100):
+                client = socket.create_connection(server.getsockname())
+                pairs.append((client, server.accept()[0]))
+            there = sockets(diag, server.getsockname()[1])
+            with pytest.MonkeyPatch.context() as patching:
+                calls = []
+                describe = holderModule.processOf
+                patching.setattr(
+                    holderModule, "processOf", lambda pid: calls.append(pid) or describe(pid)
+                )
+                found = holdersOf(there.rows)
+        finally:
+            diag.close()
+            for pair in pairs:
+                for sock in pair:
+                    sock.close()
+    assert len(found) == 101 and {one.pids for one in found.values()} == {(os.getpid(),)}
+    assert len(calls) <= 4
+
+
+def test_a_pid_that_was_reused_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has the socket no more when its command is read is not accused."""
+    with socket.socket() as sock:
+        inode = os.fstat(sock.fileno()).st_ino
+        monkeypatch.setattr(holderModule, "holdsSocket", lambda pid, inode: False)
+        assert holderOf(inode, 0) == Holder(0, "root")
+
+
+def holder(command: str = "nginx", **more: object) -> Holder:
+    """Somebody."""
+    return Holder(0, "root", Process(42, command, "root"), **more)  # type: ignore[arg-type]
+
+
+ME = Looker(1000, 7)
+
+
+@pytest.mark.parametrize(
+    ("who", "looker", "first"),
+    [
+        (holder(), ME, "stop it: kill 42"),
+        (holder("ssh -L 1:a:2 b"), ME, "stop it: kill 42"),
+        (holder("conmon", belonging=Belonging("a.scope")), ME, "stop what it belongs to: podman"),
+        (holder(belonging=Belonging("a.service")), ME, "stop what it belongs to: systemctl stop"),
+        (
+            holder(belonging=Belonging("a.service")),
+            Looker(1000, 7, Belonging("a.service")),
+            "stop it: kill 42",
+        ),
+        (
+            holder(belonging=Belonging(container="docker 01")),
+            Looker(0, 7, Belonging(container="docker 01")),
+            "stop it: kill 42",
+        ),
+        (holder("/lib/systemd/systemd --user"), ME, "stop the socket unit that it keeps it for:"),
+        (Holder(0, "root", isSystemds=True), ME, "stop the socket unit that it keeps it for:"),
+        (Holder(0, "root"), ME, "run as root to see the process"),
+        (Holder(0, "root"), Looker(0, 7), "look in containers"),
+        (Holder(0, "root"), Looker(1000, 7, isBlind=True), "ask from a terminal as root"),
+        (Holder(1000, "me"), Looker(1000, 7, isBlind=True), "ask from a terminal as root"),
+    ],
+)
+def test_what_to_do(who: Holder, looker: Looker, first: str) -> None:
+    """The best comes first, and another port last."""
+    remedy = heldBy(who, looker, "another", 80)[1]
+    assert remedy[0].startswith(first) and remedy[-1] == "another"
+
+
+def test_what_else_there_is_to_know() -> None:
+    """A line each, only of what is known."""
+    assert details(Holder(0, "root")) == ()
+    assert details(holder()) == ()
+    lines = details(
+        holder(
+            "docker-proxy -container-ip 172.17.0.2 -container-port 80",
+            state="t",
+            directory="/home/me/shop",
+            seconds=7300,
+            parent=Process(9, "dockerd", "root"),
+        )
+    )
+    assert lines == (
+        "pid 42 is stopped by a debugger (state t)",
+        "pid 42 runs in /home/me/shop, for 2 hours",
+        "it was started by pid 9 (dockerd)",
+        "docker-proxy only forwards: the server is behind it at 172.17.0.2:80",
+    )
+    assert "itself" in details(holder("python /bin/twistd -n loopbackd --listen x"))[0]
+
+
+@given(st.text(), st.text(), st.floats(0, 1e9))
+def test_anybody(command: str, directory: str, seconds: float) -> None:
+    """Whatever a process calls itself."""
+    one = holder(command, directory=directory, seconds=seconds, state=command[:1])
+    assert heldBy(one, ME, "another")[1][-1] == "another"
+    details(one)

@@ -7,8 +7,9 @@ import importlib
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,31 @@ def module(missing: Callable[[str], Any]) -> Callable[[str], Any]:
             return missing(f"{name} is not installed")
 
     return find
+
+
+@pytest.fixture
+def chromium(
+    tmp_path: Path, program: Callable[..., str], missing: Callable[[str], Any]
+) -> Callable[..., Any]:
+    """Open Chromium with a new profile; the parameters are those of a browser's context."""
+    path = program("chromium", "chromium-browser")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright is not installed: pip install 'loopbackd[browser]'")
+
+    @contextmanager
+    def open(**options: Any) -> Iterator[Any]:
+        with sync_playwright() as driver:
+            context = driver.chromium.launch_persistent_context(
+                tempfile.mkdtemp(prefix="profile-", dir=tmp_path), executable_path=path, **options
+            )
+            try:
+                yield context
+            finally:
+                context.close()
+
+    return open
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,17 +77,8 @@ class Seen:
 
 
 @pytest.fixture
-def visited(
-    tmp_path: Path, missing: Callable[[str], Any], daemon: Daemon
-) -> Iterator[Callable[..., Any]]:
+def visited(chromium: Callable[..., Any], daemon: Daemon) -> Iterator[Callable[..., Any]]:
     """Open the index page; the parameters are those of a browser's context."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright is not installed: pip install 'loopbackd[browser]'")
-    if chromium is None:
-        missing("chromium is not installed")
     # Not auto, which greets a client that on a busy machine has its first word after 0.1 s.
     running = daemon("--listen", HERE, "--protocol", "http")
     host, port = running.address("http")
@@ -97,20 +86,14 @@ def visited(
     @contextmanager
     def open(**options: Any) -> Iterator[Seen]:
         base = f"http://{host}:{port}"
-        with sync_playwright() as driver:
-            context = driver.chromium.launch_persistent_context(
-                str(tmp_path / "profile"), executable_path=chromium, args=FLAGS, **options
-            )
-            try:
-                seen = Seen(context.new_page())
-                seen.page.goto(f"{base}/")
-                yield seen
-                assert seen.complaints == []
-                assert {url.partition("://")[2].partition("/")[0] for url in seen.asked} == {
-                    f"{host}:{port}"
-                }
-            finally:
-                context.close()
+        with chromium(args=FLAGS, **options) as context:
+            seen = Seen(context.new_page())
+            seen.page.goto(f"{base}/")
+            yield seen
+            assert seen.complaints == []
+            assert {url.partition("://")[2].partition("/")[0] for url in seen.asked} == {
+                f"{host}:{port}"
+            }
 
     yield open
     running.stop()

@@ -5,29 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
+from preparing import prepared, refusal
 from running import LOGGED, Running, script
 
-from loopbackd.prepared import Prepared
-from loopbackd.settings import ServiceSettings, SettingsError, TLSSettings
-from loopbackd.tls.store import AuthorityStore
-
-
-def prepared(**keys: Any) -> Prepared:
-    """One service, prepared."""
-    return Prepared(ServiceSettings(**keys), Path("/"), AuthorityStore(Path("/nowhere")))
-
-
-def refusal(**keys: Any) -> str:
-    """Why it cannot be had, in one line that names it."""
-    with pytest.raises(SettingsError) as caught:
-        prepared(name="it", **keys)
-    message = str(caught.value)
-    assert message.startswith("service 'it': ") and "\n" not in message
-    return message
+from loopbackd.settings import TLSSettings
 
 
 @pytest.mark.parametrize("endpoint", ["tcp:7007", "tcp6:7007"])

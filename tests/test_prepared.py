@@ -11,26 +11,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from preparing import prepared, refusal
 
-from loopbackd.prepared import Prepared, load, prepare
+from loopbackd.prepared import load, prepare
 from loopbackd.protocols.registry import SPEAK_ONLY
 from loopbackd.settings import LogSettings, Route, Routes, ServiceSettings, Settings, SettingsError
-from loopbackd.tls.store import AuthorityStore
-
-
-def prepared(**keys: Any) -> Prepared:
-    """One service, prepared."""
-    return Prepared(ServiceSettings(**keys), Path("/"), AuthorityStore(Path("/nowhere")))
-
-
-def refusal(**keys: Any) -> str:
-    """Why a service cannot be had; always one line that names it."""
-    with pytest.raises(SettingsError) as caught:
-        prepared(name="it", **keys)
-    message = str(caught.value)
-    assert message.startswith("service 'it': ")
-    assert len(message.splitlines()) == 1
-    return message
 
 
 @pytest.mark.parametrize(

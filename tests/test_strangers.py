@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -204,15 +203,8 @@ def target(daemon: Callable[..., Running], tmp_path: Path) -> Callable[..., Targ
 
 
 @pytest.fixture
-def browser(tmp_path: Path, missing: Callable[[str], Any]) -> Callable[..., Any]:
+def browser(chromium: Callable[..., Any]) -> Callable[..., Any]:
     """Open a browser; what is mapped are names of the web, which lead here."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright is not installed: pip install 'loopbackd[browser]'")
-    if chromium is None:
-        missing("chromium is not installed")
 
     @contextmanager
     def open(public: int = 0, isProtected: bool = False) -> Iterator[Any]:
@@ -224,18 +216,9 @@ def browser(tmp_path: Path, missing: Callable[[str], Any]) -> Callable[..., Any]
         ]
         if public:
             args.append(f"--ip-address-space-overrides=127.0.0.1:{public}=public")
-        with sync_playwright() as driver:
-            context = driver.chromium.launch_persistent_context(
-                str(tmp_path / f"profile-{len(list(tmp_path.iterdir()))}"),
-                executable_path=chromium,
-                args=args,
-                ignore_default_args=["--disable-features"],
-            )
+        with chromium(args=args, ignore_default_args=["--disable-features"]) as context:
             context.set_default_timeout(20_000)
-            try:
-                yield context
-            finally:
-                context.close()
+            yield context
 
     return open
 

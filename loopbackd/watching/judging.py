@@ -92,7 +92,7 @@ def _stranger(
     if not usual.knowsUser(place.uid):
         says = f"{who} listens on {place.address}: no process of that user ever did"
         yield eventOf("new-uid", says, now, place=place, program=program)
-    before = usual.holders(place)
+    before = usual.knownAt(place)
     if before and not any(_isSame(one, place.uid, program) for one in before):
         others = ", ".join(sorted({_shown(one) for one in before})[:3])
         says = f"{who} listens on {place.address}, which used to be the port of {others}"

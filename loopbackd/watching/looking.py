@@ -40,7 +40,7 @@ class Look(NamedTuple):
     counted: Counters | None
 
 
-class Looker:
+class Lookout:
     """
     Looks at the sockets of this machine.
 

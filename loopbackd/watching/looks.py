@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.watching.events import Event
-from loopbackd.watching.looking import Looker
+from loopbackd.watching.looking import Lookout
 from loopbackd.watching.memory import Memory, ephemeralPorts, memoryPath
 from loopbackd.watching.rules import Rules
 from loopbackd.watching.watch import Watch, Watched
@@ -52,7 +52,7 @@ class Looks:
     ) -> None:
         self._complaints: list[str] = []
         self.ephemeral = ephemeralPorts()
-        self._looker = Looker(SocketDiag(), settings.connections)
+        self._lookout = Lookout(SocketDiag(), settings.connections)
         self._memory = Memory(memoryPath(environ), self.ephemeral, self._complaints.append)
         self.watch = Watch(settings, rules, self._memory, learns)
         self._saved = float("-inf")
@@ -65,7 +65,7 @@ class Looks:
         @raise OSError: nothing can be seen.
         @raise ValueError: what is seen makes no sense.
         """
-        events = self.watch.saw(self._looker.look(now), now)
+        events = self.watch.saw(self._lookout.look(now), now)
         if not self._saved <= now < self._saved + _SAVED:
             self._saved = now
             self._memory.save()
@@ -81,4 +81,4 @@ class Looks:
     def close(self) -> None:
         """Look no more, and keep what was learned."""
         self._memory.save()
-        self._looker.close()
+        self._lookout.close()

@@ -87,7 +87,7 @@ class Usual:
         """Whether somebody of that uid has listened before."""
         return uid in self._uids
 
-    def holders(self, place: Place) -> list[Known]:
+    def knownAt(self, place: Place) -> list[Known]:
         """Who has listened on a port that was chosen, at an address that is in the way."""
         if not self.isFixed(place):
             return []

@@ -115,10 +115,6 @@ class Watch:
             events += self._sawRefusals(look.counted.failed, now)
         return [told for event in events if (told := self._rules.judge(event)) is not None]
 
-    def standing(self) -> list[Event]:
-        """What is suspicious about the listeners that are there."""
-        return [event for one in self.watched.values() for event in one.wrong]
-
     # Listeners.
 
     def _sawListeners(self, after: Listeners, now: float) -> Iterator[Event]:

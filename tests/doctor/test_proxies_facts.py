@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from tlsserving import answering, http
 
 from loopbackd.doctor.facts.proxies import (
     CLIENTS,
@@ -151,35 +150,17 @@ EXCEPTED = [
 ]
 
 
-def answering(stack: ExitStack, said: bytes, host: str = "127.0.0.1", port: int = 0) -> int:
-    """A server that answers every request with that; its port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    server = stack.enter_context(socket.create_server((host, port), family=family))
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = server.accept()
-            except OSError:
-                return
-            with client:
-                client.recv(4096)
-                client.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(said) + said)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    stack.callback(thread.join, 10)
-    stack.callback(server.shutdown, socket.SHUT_RDWR)
-    return int(server.getsockname()[1])
-
-
 @pytest.fixture
 def ports() -> Iterator[tuple[int, int]]:
     """Where a proxy is, and where the server itself."""
-    with ExitStack() as stack:
-        proxy, direct = answering(stack, b"proxy"), answering(stack, b"direct")
+    itself = http("200 OK", b"direct")
+    with (
+        answering(http("200 OK", b"proxy")) as proxy,
+        answering(itself) as direct,
+        ExitStack() as more,
+    ):
         if hasIPv6():
-            answering(stack, b"direct", "::1", direct)
+            more.enter_context(answering(itself, host="::1", port=direct))
         yield proxy, direct
 
 

@@ -50,13 +50,16 @@ Say = Callable[[bytes], bytes | None]
 
 
 @contextmanager
-def answering(say: Say, hears: bool = True) -> Iterator[int]:
+def answering(
+    say: Say, hears: bool = True, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[int]:
     """
     A server that answers each connection once; its port.
 
     @param hears: it waits for the client to say something.
     """
-    server = socket.create_server(("127.0.0.1", 0))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    server = socket.create_server((host, port), family=family)
     kept: list[socket.socket] = []
 
     def serve() -> None:

@@ -79,6 +79,10 @@ class Watched:
         self._spent += self.cost
         return {inode: self.programs[inode] for inode in sockets if inode in self.programs}
 
+    def standing(self) -> list[Event]:
+        """What is suspicious about the listeners that are there."""
+        return [event for one in self.watch.watched.values() for event in one.wrong]
+
     def saw(
         self,
         *listeners: Listener,

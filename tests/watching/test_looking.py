@@ -12,7 +12,7 @@ from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.sockdiag import TCPState
 from loopbackd.watching.connections import Connections, touches
 from loopbackd.watching.counters import Counters, counters, parseCounters
-from loopbackd.watching.looking import Looker
+from loopbackd.watching.looking import Lookout
 from loopbackd.watching.pace import Pace
 
 TABLE = b"""Ip: Forwarding DefaultTTL
@@ -43,9 +43,9 @@ def test_whatCostsMuchIsRare():
     """A look of 4 ms comes once a second, so that it costs 0.4 % of a core."""
     diag = FakeDiag()
     counts = iter(range(1000))
-    looker = Looker(diag, True, lambda: diag.spent, lambda: Counters(next(counts)))
+    lookout = Lookout(diag, True, lambda: diag.spent, lambda: Counters(next(counts)))
     for tenth in range(100):
-        looker.look(tenth / 10)
+        lookout.look(tenth / 10)
     assert 9 <= diag.asked.count("listeners") <= 11
     assert 9 <= diag.asked.count("connections") <= 11
 
@@ -54,20 +54,20 @@ def test_nothingHasChanged():
     """As long as the kernel counts the same nobody looks at connections again."""
     diag = FakeDiag()
     counted = [Counters(1)]
-    looker = Looker(diag, True, lambda: 0.0, lambda: counted[0])
-    seen = [looker.look(second).sockets for second in range(5)]
+    lookout = Lookout(diag, True, lambda: 0.0, lambda: counted[0])
+    seen = [lookout.look(second).sockets for second in range(5)]
     assert [one is None for one in seen] == [False, True, True, True, True]
     counted[0] = Counters(2)
-    assert looker.look(9).sockets is not None
+    assert lookout.look(9).sockets is not None
     counted[0] = None
-    assert looker.look(10).sockets is not None
+    assert lookout.look(10).sockets is not None
 
 
 def test_listenersAlone():
     """Who is not asked for connections does not look at them."""
     diag = FakeDiag()
-    looker = Looker(diag, False, lambda: 0.0, lambda: None)
-    assert looker.look(1).sockets is None
+    lookout = Lookout(diag, False, lambda: 0.0, lambda: None)
+    assert lookout.look(1).sockets is None
     assert diag.asked == ["listeners"]
 
 

@@ -128,7 +128,7 @@ def test_suspicious(tmp_path, host, found, kinds):
     events = watched.saw(one)
     assert [event.kind for event in events] == kinds
     assert all(event.isWarning and event.port == 80 for event in events)
-    assert watched.watch.standing() == events
+    assert watched.standing() == events
     assert watched.saw(one) == []
     watched.memory.save()
     again = Watched(tmp_path)
@@ -141,16 +141,16 @@ def test_suspicious(tmp_path, host, found, kinds):
     last = Watched(tmp_path)
     last.programs = watched.programs
     assert last.kinds(one) == []
-    assert last.watch.standing() == []
+    assert last.standing() == []
 
 
 def test_goneIsNotWrong(watched):
     """What is over is not suspicious any more."""
     there = listener(81, "0.0.0.0")
     assert watched.kinds(listener(), there) == ["listener-new", "all-addresses"]
-    assert [event.kind for event in watched.watch.standing()] == ["all-addresses"]
+    assert [event.kind for event in watched.standing()] == ["all-addresses"]
     assert watched.kinds(listener()) == ["listener-gone"]
-    assert watched.watch.standing() == []
+    assert watched.standing() == []
 
 
 def test_aUsualOneIsGone(tmp_path):
@@ -201,7 +201,7 @@ def test_rules(tmp_path):
     there = [listener(port, "0.0.0.0") for port in (22, 23, 8000)]
     events = watched.saw(*there)
     assert [(one.port, one.severity) for one in events] == [(22, "note"), (23, "warning")]
-    assert [one.port for one in watched.watch.standing()] == [23]
+    assert [one.port for one in watched.standing()] == [23]
 
 
 def test_expensiveLooks(watched):

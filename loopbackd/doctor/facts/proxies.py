@@ -44,10 +44,6 @@ class ProxyVariables:
         """The name of the first of these that is set and not empty; empty for none."""
         return next((name for name in names if self.values.get(name)), "")
 
-    def having(self, **others: str) -> ProxyVariables:
-        """The same with other values for some of them."""
-        return ProxyVariables({**self.values, **others}, self.isCGI)
-
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -18,10 +18,7 @@ from loopbackd.controlclient import Address
 from loopbackd.doctor.asked import Asked, joined
 from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.daemon import checkDaemon, checkPort
-from loopbackd.doctor.checks.ephemeral import checkEphemeral
-from loopbackd.doctor.checks.firewall import checkFirewall, suspects
 from loopbackd.doctor.checks.hostsfile import checkHosts
-from loopbackd.doctor.checks.interface import checkInterface
 from loopbackd.doctor.checks.listening import (
     checkAccepting,
     checkFamilies,
@@ -35,17 +32,15 @@ from loopbackd.doctor.checks.proxies import checkProxies
 from loopbackd.doctor.checks.taken import checkTaken
 from loopbackd.doctor.facts.attempt import Attempt, attempt
 from loopbackd.doctor.facts.daemon import daemon
-from loopbackd.doctor.facts.ephemeral import ephemeral
-from loopbackd.doctor.facts.firewall import firewall
 from loopbackd.doctor.facts.holder import Holder, holdersOf
 from loopbackd.doctor.facts.hostsfile import readHosts
-from loopbackd.doctor.facts.interface import interface
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
 from loopbackd.doctor.facts.nameservice import readSwitch
 from loopbackd.doctor.facts.proxies import Target, readProxies
 from loopbackd.doctor.facts.sockets import Sockets, freeNear, sockets
 from loopbackd.doctor.finding import Finding, Severity, inOrder
 from loopbackd.doctor.speaking import speaking
+from loopbackd.doctor.ways import examineWays
 from loopbackd.net.endpoint import hasIPv6
 from loopbackd.peer.netlink import SocketDiag
 
@@ -116,7 +111,7 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     states = {inode: holder.state for inode, holder in holders.items() if holder.state}
     attempts = _attempts(hosts, asked.port)
     found = [
-        *_ways(asked, there, [one for one in attempts if one.host in own]),
+        *examineWays(there, attempts, own),
         *checkAccepting(there, attempts, who, states),
         *checkListening(there, attempts, who, own),
         *_taken(there, [host for host in hosts if host in own], holders),
@@ -137,18 +132,6 @@ def _speaking(asked: Asked, attempts: Sequence[Attempt]) -> Iterator[Finding]:
     for one in works:
         yield from speaking(asked, one.host, os.environ)
         return
-
-
-def _ways(asked: Asked, there: Sockets, attempts: Sequence[Attempt]) -> Iterator[Finding]:
-    """What is on the way within this machine."""
-    if not attempts:
-        return
-    lo = interface()
-    yield from checkInterface(lo, attempts)
-    if suspected := [] if there.missing else suspects(there, attempts, lo):
-        yield from checkFirewall(there, suspected, firewall(suspected[0].host, asked.port))
-    able = [one for one in attempts if lo.hasIPv6 or ":" not in one.host]
-    yield from checkEphemeral(ephemeral(), asked.port, able)
 
 
 def _taken(

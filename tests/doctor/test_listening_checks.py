@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from loopbackd.doctor.asked import Asked
-from loopbackd.doctor.checks.ephemeral import checkEphemeral
+from loopbackd.doctor.checks.ephemeral import checkPort
 from loopbackd.doctor.checks.listening import checkFamilies, checkListening
 from loopbackd.doctor.examination import unexplained
 from loopbackd.doctor.facts.attempt import Attempt, attempt
@@ -66,14 +66,6 @@ def test_what_nobody_can_explain() -> None:
     assert list(unexplained([Attempt("192.0.2.1", 80)])) == []
 
 
-def test_queues_that_were_full() -> None:
-    """A word of the kernel's counters, where connecting takes too long."""
-    late = [Attempt("127.0.0.1", 80, errno.ETIMEDOUT)]
-    kinds = [one.kind for one in checkEphemeral(Ephemeral(overflows=7), 80, late)]
-    assert kinds == ["queues-overflowed"]
-    assert list(checkEphemeral(Ephemeral(overflows=7), 80, [])) == []
-
-
 def test_the_most_specific_listener() -> None:
     """A connection gets the address of its own before all addresses, and IPv4's before IPv6's."""
     every, six, one = listener("0.0.0.0", inode=1), listener("::", inode=2), listener("127.0.0.1")
@@ -87,7 +79,7 @@ def test_the_worst_comes_first() -> None:
     """And of those the likeliest."""
     found = inOrder(
         [
-            *checkEphemeral(Ephemeral(first=80, last=90), 85, []),
+            *checkPort(Ephemeral(first=8080, last=8090), Sockets(8085), []),
             *unexplained([Attempt("192.0.2.1", 80, errno.ETIMEDOUT)]),
         ]
     )

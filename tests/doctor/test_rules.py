@@ -1,26 +1,59 @@
-"""Rules of firewalls, without a firewall."""
+"""What rules of firewalls do to packets, without a firewall."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from ipaddress import ip_network
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from loopbackd.doctor.facts.ephemeral import Ephemeral, parseCounters, parseRanges, parseSockets
-from loopbackd.doctor.facts.iptables import parseSaved
-from loopbackd.doctor.facts.nftables import parseRuleset
-from loopbackd.doctor.facts.rules import Chain, Rule, blocking
+from loopbackd.doctor.facts.packets import Way, packets
+from loopbackd.doctor.facts.rules import (
+    NEVER,
+    UNKNOWN,
+    Chain,
+    Condition,
+    Flags,
+    Pattern,
+    Rule,
+    blocking,
+)
 
-DROP = Rule("drop it", "drop")
-ACCEPT = Rule("accept it", "accept")
+WAY = Way("127.0.0.1", "127.0.0.1", 80)
+DROP = Rule("drop it", (), "drop")
+ACCEPT = Rule("accept it", (), "accept")
+MAYBE = (UNKNOWN,)
 
 
-def base(*rules: Rule, policy: str = "accept") -> Chain:
+def test_packets_within_a_machine() -> None:
+    """Both of them come by everywhere, from one side and to the other."""
+    found = [(one.leg, one.hook) for one in packets(WAY)]
+    hooks = ["output", "postrouting", "egress", "ingress", "prerouting", "input"]
+    assert found == [("asking", one) for one in hooks] + [("answering", one) for one in hooks]
+
+
+def test_packets_to_another_machine() -> None:
+    """What goes out is asked, and what comes in is answered."""
+    away = Way("10.0.0.1", "10.0.0.2", 80, "eth0", 7, False)
+    found = {one.hook: one for one in packets(away)}
+    assert [one.leg for one in found.values()] == ["asking"] * 3 + ["answering"] * 3
+    assert found["output"].facts["oif"] == "eth0" and found["output"].facts["uid"] == 7
+    assert found["input"].facts["iif"] == "eth0" and "uid" not in found["input"].facts
+    assert found["input"].facts["saddr"] == "10.0.0.2"
+
+
+def base(*rules: Rule, policy: str = "accept", hook: str = "input", name: str = "in") -> Chain:
     """The chain where packets come in."""
-    return Chain("nft", "inet t", "in", rules, "input", policy)
+    return Chain("nft", "inet t", name, rules, hook, policy)
+
+
+def inner(*rules: Rule, table: str = "inet t") -> Chain:
+    """A chain that others lead to."""
+    return Chain("nft", table, "far", rules)
+
+
+def to(conditions: tuple[Condition, ...] = (), isGoto: bool = False) -> Rule:
+    """A rule that leads there."""
+    return Rule("jump", conditions, target="far", isGoto=isGoto)
 
 
 @pytest.mark.parametrize(
@@ -29,140 +62,104 @@ def base(*rules: Rule, policy: str = "accept") -> Chain:
         ([base()], None),
         ([base(DROP)], ("drop it", True)),
         ([base(ACCEPT, DROP)], None),
-        ([base(Rule("x", "drop", applies=False))], None),
-        ([base(Rule("x", "drop", applies=None))], ("x", False)),
-        ([base(Rule("x", "drop", applies=None), DROP)], ("drop it", True)),
-        ([base(Rule("x", "accept", applies=None), DROP)], ("drop it", True)),
+        ([base(Rule("x", (NEVER,), "drop"))], None),
+        ([base(Rule("x", MAYBE, "drop"))], ("x", False)),
+        ([base(Rule("x", MAYBE, "drop"), DROP)], ("drop it", True)),
+        ([base(Rule("x", MAYBE, "drop"), ACCEPT)], ("x", False)),
+        # Whether it is let in before that is not known.
+        ([base(Rule("x", MAYBE, "accept"), DROP)], ("drop it", False)),
+        ([base(Rule("x", MAYBE, "accept"), policy="drop")], ("policy drop", False)),
         ([base(policy="drop")], ("policy drop", True)),
         ([base(ACCEPT, policy="drop")], None),
-        (
-            [base(Rule("j", target="far")), Chain("nft", "inet t", "far", (DROP,))],
-            ("drop it", True),
-        ),
-        (
-            [
-                base(Rule("j", target="far"), DROP),
-                Chain("nft", "inet t", "far", (Rule("r", "return"), ACCEPT)),
-            ],
-            ("drop it", True),
-        ),
-        ([base(Rule("j", target="far")), Chain("nft", "inet t", "far", (ACCEPT,))], None),
-        ([base(Rule("j", target="in"))], None),
-        ([Chain("nft", "inet t", "loose", (DROP,))], None),
+        ([base(Rule("q", (), "queue"))], ("q", False)),
+        ([base(to()), inner(DROP)], ("drop it", True)),
+        ([base(to(MAYBE)), inner(DROP)], ("drop it", False)),
+        ([base(to(MAYBE), DROP), inner(ACCEPT)], ("drop it", False)),
+        ([base(to(), DROP), inner(Rule("r", (), "return"), ACCEPT)], ("drop it", True)),
+        ([base(to(isGoto=True), DROP), inner()], None),
+        ([base(to(isGoto=True), ACCEPT, policy="drop"), inner()], ("policy drop", True)),
+        ([base(to(), DROP), inner(ACCEPT)], None),
+        ([base(to()), inner(DROP, table="inet other")], None),
+        ([base(Rule("loop", target="in"))], None),
+        ([inner(DROP)], None),
+        # Addresses are changed on the way out alone.
+        ([base(Rule("r", (), "redirect"))], None),
+        ([base(Rule("r", (), "redirect"), hook="output")], ("r", True)),
     ],
 )
 def test_what_blocks(chains: list[Chain], wanted: tuple[str, bool] | None) -> None:
     """The first rule that does, through jumps; one that may, only where no other does."""
-    found = blocking(chains)
-    assert (None if found is None else (found.text, found.isSure)) == wanted
+    found = blocking(chains, WAY)
+    assert [(one.text, one.isSure) for one in found] == ([] if wanted is None else [wanted])
 
 
-def ruleset(*expressions: Any) -> str:
-    """A chain with one rule."""
-    chain = {"family": "inet", "table": "t", "name": "in", "hook": "input", "policy": "accept"}
-    rule = {"family": "inet", "table": "t", "chain": "in", "handle": 4, "expr": expressions}
-    return json.dumps({"nftables": [{"metainfo": {}}, {"chain": chain}, {"rule": rule}]})
+def test_all_that_block() -> None:
+    """In the order in which packets come to them: what is let in here is dropped there."""
+    chains = [
+        base(DROP, name="third"),
+        base(Rule("x", MAYBE, "drop"), name="unsure"),
+        Chain("nft", "inet t", "second", (DROP,), "input", priority=-10),
+        base(DROP, hook="output", name="first"),
+    ]
+    assert [one.base.name for one in blocking(chains, WAY)] == ["first", "second", "third"]
 
 
-def match(left: Any, right: Any, op: str = "==") -> Any:
-    """An expression."""
-    return {"match": {"op": op, "left": left, "right": right}}
+def test_what_is_blocked() -> None:
+    """The question, the answer, or both."""
+    port = (Condition(("dport",), ((80,),)),)
+    (one,) = blocking([base(Rule("x", port, "drop"))], WAY)
+    assert one.legs == {"asking"}
+    (one,) = blocking([base(Rule("x", (Condition(("sport",), ((80,),)),), "drop"))], WAY)
+    assert one.legs == {"answering"}
+    (one,) = blocking([base(policy="drop")], WAY)
+    assert one.legs == {"asking", "answering"}
 
 
-DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}
-
-
-@pytest.mark.parametrize(
-    ("expression", "wanted"),
-    [
-        (match(DPORT, 80), True),
-        (match(DPORT, 81), False),
-        (match(DPORT, 81, "!="), True),
-        (match(DPORT, {"set": [22, {"range": [70, 90]}]}), True),
-        (match(DPORT, {"range": [81, 90]}), False),
-        (match(DPORT, "@ports"), None),
-        (match({"payload": {"protocol": "udp", "field": "dport"}}, 80), False),
-        (match({"meta": {"key": "iifname"}}, "lo"), True),
-        (match({"meta": {"key": "iifname"}}, "eth0"), False),
-        (match({"ct": {"key": "state"}}, ["established", "related"]), False),
-        (match({"ct": {"key": "state"}}, {"set": ["new", "invalid"]}), True),
-        (
-            match(
-                {"payload": {"protocol": "ip", "field": "daddr"}},
-                {"prefix": {"addr": "127.0.0.0", "len": 8}},
-            ),
-            True,
-        ),
-        (match({"payload": {"protocol": "ip", "field": "saddr"}}, "10.0.0.1"), False),
-        ({"counter": None}, True),
-        ({"limit": {"rate": 1}}, None),
-        (match({"numgen": {}}, 1), None),
-    ],
-)
-def test_an_expression(expression: Any, wanted: bool | None) -> None:
-    """Whether it applies, does not, or may."""
-    ((rule,),) = [one.rules for one in parseRuleset(ruleset(expression), "127.0.0.1", 80)]
-    assert rule.applies is wanted
-
-
-@given(
-    st.recursive(
-        st.none() | st.integers() | st.text(),
-        lambda x: (
-            st.lists(x)
-            | st.dictionaries(
-                st.sampled_from(["match", "left", "right", "set", "range", "payload", "op", "xt"]),
-                x,
-            )
-        ),
-    )
-)
-def test_any_ruleset(value: Any) -> None:
-    """What nft of another version says is no reason to fall."""
-    parseRuleset(json.dumps({"nftables": value}), "127.0.0.1", 80)
-    parseRuleset(json.dumps(value), "127.0.0.1", 80)
-
-
-SAVED = """*nat
--A INPUT -p tcp --dport 80 -j DROP
-*filter
-:INPUT DROP [0:0]
-:mine - [0:0]
--A INPUT -i lo -p tcp -m tcp --dport {ports} -m comment --comment "a b" -j mine
--A mine {rule}
-COMMIT
-"""
+def test_a_labyrinth_has_an_end() -> None:
+    """Chains that lead to each other again and again do not keep anybody for ever."""
+    rules = tuple(Rule("x", MAYBE, target=f"c{n}") for n in range(30) for _ in range(2))
+    chains = [Chain("nft", "inet t", f"c{n}", rules) for n in range(30)]
+    assert blocking([base(*rules, DROP), *chains], WAY) == []
 
 
 @pytest.mark.parametrize(
-    ("ports", "rule", "wanted"),
+    ("name", "pattern", "wanted"),
     [
-        ("80", "-j REJECT --reject-with tcp-reset", "-A mine -j REJECT --reject-with tcp-reset"),
-        ("70:90", "-j DROP", "-A mine -j DROP"),
-        ("80", "-j ACCEPT", None),
-        ("81", "-j DROP", "policy drop"),
-        ("80", "! -s 127.0.0.0/8 -j DROP", "policy drop"),
-        ("80", "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "policy drop"),
+        ("dport", 80, True),
+        ("dport", range(70, 80), False),
+        ("dport", range(70, 81), True),
+        ("dport", "http", None),
+        ("sport", 80, False),
+        ("sport", range(1024, 65536), True),
+        ("sport", range(40000, 50000), None),
+        ("sport", range(1, 1000), False),
+        ("sport", range(7777, 7778), False),
+        ("daddr", "127.0.0.1", True),
+        ("daddr", ip_network("127.0.0.0/8"), True),
+        ("daddr", ip_network("10.0.0.0/8"), False),
+        ("daddr", ip_network("::/0"), False),
+        ("iif", "lo", True),
+        ("iif", "l*", True),
+        ("iif", "eth*", False),
+        ("oif", "lo", False),
+        ("flags", Flags(frozenset({"syn", "ack"}), frozenset({"syn"})), True),
+        ("flags", Flags(frozenset({"syn", "ack"}), frozenset({"ack"})), False),
+        ("mark", 1, None),
+        ("dport", None, None),
     ],
 )
-def test_saved_rules(ports: str, rule: str, wanted: str | None) -> None:
-    """As iptables-save prints them."""
-    saved = SAVED.format(ports=ports, rule=rule)
-    found = blocking(parseSaved(saved, "iptables", "127.0.0.1", 80))
-    assert (None if found is None else found.text) == wanted
+def test_a_condition(name: str, pattern: Pattern, wanted: bool | None) -> None:
+    """Whether it holds for a question that comes in, and whether its contrary does."""
+    (facts,) = [one.facts for one in packets(WAY) if (one.leg, one.hook) == ("asking", "input")]
+    assert Condition((name,), ((pattern,),)).holds(facts) is wanted
+    contrary = None if wanted is None else not wanted
+    assert Condition((name,), ((pattern,),), True).holds(facts) is contrary
 
 
-@given(st.text(alphabet="-A mine:INPUT!*filter\n '\"0/jdsp"))
-def test_any_saved_rules(text: str) -> None:
-    """What another version prints is no reason to fall."""
-    parseSaved(f"*filter\n:INPUT ACCEPT [0:0]\n{text}", "iptables", "127.0.0.1", 80)
-
-
-def test_ports_of_the_system() -> None:
-    """As its files have them."""
-    assert parseRanges("80,9000-9100\n") == ((80, 80), (9000, 9100))
-    assert parseRanges("\n") == ()
-    assert parseCounters("TcpExt: A ListenOverflows\nTcpExt: 1 7\n")["ListenOverflows"] == 7
-    assert parseSockets("sockets: used 5\nTCP: inuse 1 orphan 0 tw 42 alloc 3 mem 1\n") == 42
-    assert Ephemeral(reserved=((40000, 40010),)).handsOut(40005) is False
-    assert Ephemeral().handsOut(40005) and not Ephemeral().handsOut(62893)
+def test_a_condition_of_several_parts() -> None:
+    """All of them must fit, of one element."""
+    (facts,) = [one.facts for one in packets(WAY) if (one.leg, one.hook) == ("asking", "input")]
+    names = ("daddr", "dport")
+    assert Condition(names, (("10.0.0.1", 80), ("127.0.0.1", 81))).holds(facts) is False
+    assert Condition(names, (("10.0.0.1", 80), ("127.0.0.1", 80))).holds(facts) is True
+    assert Condition(names, (("127.0.0.1", None),)).holds(facts) is None

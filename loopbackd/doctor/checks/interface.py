@@ -10,7 +10,11 @@ from loopbackd.doctor.finding import Finding, Severity
 
 
 def checkInterface(lo: Interface, attempts: Sequence[Attempt]) -> Iterator[Finding]:
-    """Whether it is up, and has the addresses that somebody wants to get to."""
+    """
+    Whether it is up, and has the addresses that somebody wants to get to.
+
+    @param attempts: at addresses of this machine.
+    """
     if lo.isUp is False:
         yield Finding(
             "lo-down",
@@ -20,24 +24,43 @@ def checkInterface(lo: Interface, attempts: Sequence[Attempt]) -> Iterator[Findi
             ("as root: ip link set lo up",),
             99,
         )
-    elif not lo.address:
+        return
+    failed = [one for one in attempts if one.error and one.host in lo.missing]
+    yield from _withoutIPv4([one for one in failed if ":" not in one.host])
+    isBeside = any(":" not in one.host for one in attempts)
+    yield from _withoutIPv6(lo, [one for one in failed if ":" in one.host], isBeside)
+
+
+def _withoutIPv4(failed: Sequence[Attempt]) -> Iterator[Finding]:
+    for one in failed[:1]:
+        address = "127.0.0.1/8" if one.host.startswith("127.") else one.host
         yield Finding(
             "lo-without-address",
             Severity.PROBLEM,
-            "The loopback interface has no IPv4 address.",
-            ("lo has no address (SIOCGIFADDR)",),
-            ("as root: ip addr add 127.0.0.1/8 dev lo",),
+            f"The loopback interface does not have the address {one.host}.",
+            (f"{one.host} cannot be bound", f"connecting: {one.reason}"),
+            (f"as root: ip addr add {address} dev lo",),
             98,
         )
-    if not lo.hasIPv6 and any(":" in one.host and one.error for one in attempts):
+
+
+def _withoutIPv6(lo: Interface, failed: Sequence[Attempt], isBeside: bool) -> Iterator[Finding]:
+    for one in failed[:1]:
+        if not lo.hasIPv6:
+            how = "this system knows no IPv6 (there is no /proc/self/net/if_inet6)"
+            remedy = ("start it without ipv6.disable=1 on the kernel's command line",)
+        elif lo.disabled:
+            names = [f"net.ipv6.conf.{name}.disable_ipv6" for name in lo.disabled]
+            how = f"{' and '.join(names)} is 1"
+            remedy = (f"as root: sysctl -w {' '.join(f'{name}=0' for name in names)}",)
+        else:
+            how = "lo does not have it, though IPv6 is on"
+            remedy = (f"as root: ip -6 addr add {one.host}/128 dev lo",)
         yield Finding(
             "no-ipv6",
-            Severity.PROBLEM,
-            "This machine has no IPv6 on the loopback interface.",
-            ("::1 cannot be bound",),
-            (
-                "use 127.0.0.1",
-                "or, as root: sysctl -w net.ipv6.conf.lo.disable_ipv6=0",
-            ),
+            Severity.NOTE if isBeside else Severity.PROBLEM,
+            f"This machine does not have the address {one.host}.",
+            (f"connecting: {one.reason}", how),
+            ("use 127.0.0.1", *remedy),
             92,
         )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from loopbackd.peer.netlink import SocketDiag
+from loopbackd.peer.sockdiag import SocketRow, TCPState
 
 _SYSTEM: Final = "/proc/sys/net/ipv4"
 _COUNTERS: Final = "/proc/self/net/netstat"
@@ -20,7 +24,11 @@ class Ephemeral:
     @ivar reserved: ranges in it that are left out.
     @ivar unprivileged: the first port that needs no privilege.
     @ivar waiting: how many sockets are in C{TIME_WAIT}.
-    @ivar overflows: how often a listener's queue was full since the machine was started.
+    @ivar inUse: how many are anything else.
+    @ivar overflows: how often a listener's queue was full, since this network was made.
+    @ivar dropped: how often a listener lost a connection, that among other reasons.
+    @ivar reuses: C{tcp_tw_reuse}: 1 where clients take ports in C{TIME_WAIT} again, 2 where they do
+        so within the machine alone, 0 where they do not.
     """
 
     first: int = 32768
@@ -28,7 +36,20 @@ class Ephemeral:
     reserved: tuple[tuple[int, int], ...] = ()
     unprivileged: int = 1024
     waiting: int = 0
+    inUse: int = 0
     overflows: int = 0
+    dropped: int = 0
+    reuses: int = 2
+
+    @property
+    def size(self) -> int:
+        """How many ports there are for clients."""
+        kept = {
+            port
+            for low, high in self.reserved
+            for port in range(max(low, self.first), min(high, self.last) + 1)
+        }
+        return self.last - self.first + 1 - len(kept)
 
     def handsOut(self, port: int) -> bool:
         """Whether a client that does not choose may get that port."""
@@ -36,16 +57,56 @@ class Ephemeral:
         return self.first <= port <= self.last and not kept
 
 
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """
+    The sockets of clients that go to one address, which each have a port of their own.
+
+    @ivar states: how many there are in each state, by its name.
+    """
+
+    host: str
+    port: int
+    states: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return sum(self.states.values())
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {name}" for name, count in sorted(self.states.items()))
+
+
+def clientsOf(rows: Iterable[SocketRow], host: str, port: int) -> Clients:
+    """Those that go there, among sockets."""
+    there = (host, port)
+    found = Counter(row.state.name for row in rows if row.remote == there)
+    return Clients(host, port, found)
+
+
+def clients(diag: SocketDiag, host: str, port: int) -> Clients:
+    """Ask the kernel; none where it does not tell."""
+    states = frozenset(TCPState) - {TCPState.LISTEN, TCPState.CLOSE, TCPState.BOUND_INACTIVE}
+    try:
+        return clientsOf(diag.rows(states=states), host, port)
+    except (OSError, ValueError):
+        return Clients(host, port, {})
+
+
 def ephemeral() -> Ephemeral:
     """Ask the system; what it does not tell is as Linux has it by itself."""
     first, last = _numbers("ip_local_port_range", (32768, 60999))
+    sockets = parseSockets(_read(_SOCKETS))
+    counters = parseCounters(_read(_COUNTERS))
     return Ephemeral(
         first,
         last,
         parseRanges(_read(f"{_SYSTEM}/ip_local_reserved_ports")),
         _numbers("ip_unprivileged_port_start", (1024,))[0],
-        parseSockets(_read(_SOCKETS)),
-        parseCounters(_read(_COUNTERS)).get("ListenOverflows", 0),
+        sockets.get("tw", 0),
+        sockets.get("inuse", 0),
+        counters.get("ListenOverflows", 0),
+        counters.get("ListenDrops", 0),
+        _numbers("tcp_tw_reuse", (2,))[0],
     )
 
 
@@ -71,14 +132,14 @@ def parseCounters(text: str) -> Mapping[str, int]:
     }
 
 
-def parseSockets(text: str) -> int:
-    """How many sockets are in C{TIME_WAIT}."""
+def parseSockets(text: str) -> Mapping[str, int]:
+    """The counts of TCP's sockets by name: C{inuse}, C{tw}, ..."""
     for line in text.splitlines():
-        words = line.split()
-        if words[:1] == ["TCP:"] and "tw" in words[:-1]:
-            value = words[words.index("tw") + 1]
-            return int(value) if value.isdigit() else 0
-    return 0
+        kind, *words = line.split() or [""]
+        if kind == "TCP:":
+            pairs = zip(words[::2], words[1::2], strict=False)
+            return {name: int(value) for name, value in pairs if value.isdigit()}
+    return {}
 
 
 def _numbers(name: str, otherwise: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import fcntl
 import socket
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-
-from loopbackd.net.endpoint import hasIPv6
 
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCGIFADDR: Final = 0x8915
 _IFF_UP: Final = 1
 _REQUEST: Final = struct.Struct("16s24s")
+_IPV6: Final = "/proc/self/net/if_inet6"
+_DISABLED: Final = "/proc/sys/net/ipv6/conf/{}/disable_ipv6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +23,76 @@ class Interface:
     What there is of C{lo}.
 
     @ivar isUp: it is up; L{None} where that is not told.
-    @ivar address: its IPv4 address; empty for none.
-    @ivar hasIPv6: C{::1} can be listened on.
+    @ivar missing: of the addresses that somebody wants to get to, those that cannot be used.
+    @ivar hasIPv6: this system knows IPv6.
+    @ivar disabled: of C{all} and C{lo}, those for which IPv6 is switched off (C{disable_ipv6}).
     """
 
     isUp: bool | None = True
-    address: str = "127.0.0.1"
+    missing: frozenset[str] = frozenset()
     hasIPv6: bool = True
+    disabled: tuple[str, ...] = ()
+
+    def has(self, host: str) -> bool:
+        """Whether packets to an address of this machine get anywhere."""
+        return self.isUp is not False and host not in self.missing
 
 
-def interface(name: bytes = b"lo") -> Interface:
-    """Ask the kernel about the loopback interface of this network namespace."""
-    flags, address = _ask(_SIOCGIFFLAGS, name), _ask(_SIOCGIFADDR, name)
-    isUp = None if flags is None else bool(struct.unpack_from("=H", flags)[0] & _IFF_UP)
-    found = "" if address is None else socket.inet_ntoa(address[4:8])
-    return Interface(isUp, found, hasIPv6())
+def interface(hosts: Iterable[str], name: str = "lo") -> Interface:
+    """
+    Ask the kernel about the loopback interface of this network namespace.
+
+    @param hosts: the addresses of this machine that matter.
+    """
+    flags = _flags(name)
+    isUp = None if flags is None else bool(flags & _IFF_UP)
+    missing = frozenset(host for host in hosts if not _canBind(host))
+    known = _read(_IPV6) is not None
+    disabled = tuple(one for one in ("all", name) if _read(_DISABLED.format(one)) == "1\n")
+    return Interface(isUp, missing, known, disabled)
 
 
-def _ask(what: int, name: bytes) -> bytes | None:
+def interfaceOf(host: str) -> str:
+    """The name of the interface that has an IP address; empty where none is found."""
+    if ":" in host:
+        wanted = socket.inet_pton(socket.AF_INET6, host.partition("%")[0]).hex()
+        lines = [line.split() for line in (_read(_IPV6) or "").splitlines()]
+        return next((words[5] for words in lines if len(words) > 5 and words[0] == wanted), "")
+    packed = socket.inet_aton(host)
+    for _, name in socket.if_nameindex():
+        found = _ask(_SIOCGIFADDR, name)
+        if found is not None and found[4:8] == packed:
+            return name
+    return ""
+
+
+def _flags(name: str) -> int | None:
+    found = _ask(_SIOCGIFFLAGS, name)
+    return None if found is None else int(struct.unpack_from("=H", found)[0])
+
+
+def _ask(what: int, name: str) -> bytes | None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
-            said = fcntl.ioctl(sock, what, _REQUEST.pack(name, b""))
+            said = fcntl.ioctl(sock, what, _REQUEST.pack(name.encode(), b""))
         except OSError:
             return None
     return bytes(_REQUEST.unpack(said)[1])
+
+
+def _canBind(host: str) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 20)
+    except OSError:
+        return None

@@ -1,96 +1,151 @@
-"""The rules of iptables in its old form, as C{iptables-legacy-save} prints them (iptables(8))."""
+"""The rules of iptables, as C{iptables-save} prints them (iptables(8), iptables-extensions(8))."""
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
 
-from loopbackd.doctor.facts.rules import Chain, Rule, said
+from loopbackd.doctor.facts.rules import UNKNOWN, Chain, Condition, Flags, Pattern, Rule
 
-_VERDICTS: Final = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "reject", "RETURN": "return"}
-_HOOKS: Final = {"INPUT": "input", "OUTPUT": "output"}
-_NEUTRAL: Final = frozenset({"-m", "--comment", "--reject-with", "--ctstate", "--state"})
+_VERDICTS: Final = {
+    "ACCEPT": "accept",
+    "DROP": "drop",
+    "REJECT": "reject",
+    "RETURN": "return",
+    "NFQUEUE": "queue",
+    "REDIRECT": "redirect",
+    "DNAT": "redirect",
+    "SNAT": "accept",
+    "MASQUERADE": "accept",
+}
+_HOOKS: Final = {
+    "PREROUTING": "prerouting",
+    "INPUT": "input",
+    "OUTPUT": "output",
+    "POSTROUTING": "postrouting",
+}
+_PRIORITIES: Final = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
+_FIELDS: Final = {
+    "-p": "protocol",
+    "-s": "saddr",
+    "-d": "daddr",
+    "-i": "iif",
+    "-o": "oif",
+    "--dport": "dport",
+    "--dports": "dport",
+    "--sport": "sport",
+    "--sports": "sport",
+    "--ctstate": "state",
+    "--state": "state",
+    "--uid-owner": "uid",
+    "--src-type": "stype",
+    "--dst-type": "dtype",
+    "--tcp-flags": "flags",
+}
+_NEUTRAL: Final = frozenset({"-m", "--comment"})
+_OFTARGETS: Final = frozenset({"-j", "-g"})
+_COUNTERS: Final = re.compile(r"^\[\d+:\d+\] ")
 
 
-def iptables(host: str, port: int) -> list[Chain]:
+def parseSaved(text: str, program: str) -> list[Chain]:
     """
-    Read the rules that concern a port of this machine; none where they cannot be read.
+    Understand what was saved.
 
-    Those that are kept by nftables are read there (see L{loopbackd.doctor.facts.nftables}).
+    @param program: the one that changes these rules.
     """
-    family = "iptables" if ip_address(host).version == 4 else "ip6tables"
-    return parseSaved(said(f"{family}-legacy-save") or "", family, host, port)
-
-
-def parseSaved(text: str, program: str, host: str, port: int) -> list[Chain]:
-    """Understand what was saved of the table C{filter}."""
-    found: dict[str, Chain] = {}
+    found: dict[tuple[str, str], Chain] = {}
+    rules: dict[tuple[str, str], list[Rule]] = {}
     table = ""
     for line in text.splitlines():
+        line = _COUNTERS.sub("", line)
         if line.startswith("*"):
             table = line[1:]
-        elif table != "filter":
-            continue
         elif line.startswith(":") and line[1:].strip():
             name, policy, *_ = [*line[1:].split(), ""]
-            hook = _HOOKS.get(name, "")
-            found[name] = Chain(program, table, name, (), hook, _VERDICTS.get(policy, "accept"))
-        elif line.startswith("-A "):
-            name = [*line.split(), ""][1]
-            if name in found:
-                rule = _rule(line, host, port)
-                found[name] = replace(found[name], rules=(*found[name].rules, rule))
-    return list(found.values())
+            found[table, name] = Chain(
+                program,
+                table,
+                name,
+                (),
+                _HOOKS.get(name, ""),
+                _VERDICTS.get(policy, "accept"),
+                _PRIORITIES.get(table, 0),
+            )
+        elif line.startswith("-A ") and len(line.split()) > 1:
+            rules.setdefault((table, line.split()[1]), []).append(_rule(line))
+    return [replace(one, rules=tuple(rules.get(key, ()))) for key, one in found.items()]
 
 
-def _rule(line: str, host: str, port: int) -> Rule:
+def _rule(line: str) -> Rule:
     try:
         words = shlex.split(line)
     except ValueError:
         words = line.split()
-    applies: bool | None = True
-    verdict = target = ""
-    isNot = False
-    pairs = iter(words[2:])
-    for word in pairs:
-        if word == "!":
-            isNot = True
-            continue
-        value = next(pairs, "")
-        if word in ("-j", "-g"):
+    rule = Rule(line)
+    for option, values, isNot in _options(words[2:]):
+        if option in _OFTARGETS:
+            value = "".join(values[:1])
             verdict = _VERDICTS.get(value, "")
-            target = "" if verdict else value
-            continue
-        try:
-            one = _applies(word, value, host, port)
-        except ValueError:
-            one = None
-        if isNot and one is not None:
-            one = not one
-        isNot = False
-        if one is False or applies is False:
-            applies = False
-        elif one is None:
-            applies = None
-    return Rule(line, verdict, target, applies)
+            rule = replace(
+                rule, verdict=verdict, target="" if verdict else value, isGoto=option == "-g"
+            )
+            # What follows is of the target, and asks nothing.
+            break
+        if option not in _NEUTRAL:
+            rule = replace(rule, conditions=(*rule.conditions, _condition(option, values, isNot)))
+    return rule
 
 
-def _applies(word: str, value: str, host: str, port: int) -> bool | None:
-    if word in ("-p", "--protocol"):
-        return value in ("tcp", "all")
-    if word in ("--dport", "--dports", "--destination-port"):
-        return any(_covers(one, port) for one in value.split(","))
-    if word in ("-i", "-o"):
-        return value in ("lo", "+")
-    if word in ("-d", "-s"):
-        return ip_address(host) in ip_network(value, strict=False)
-    if word in ("--ctstate", "--state"):
-        return "NEW" in value.split(",")
-    return True if word in _NEUTRAL else None
+def _options(words: Sequence[str]) -> Iterator[tuple[str, list[str], bool]]:
+    option, values, isNot, isNext = "", list[str](), False, False
+    for word in words:
+        if word == "!":
+            isNext = True
+        elif word.startswith("-") and not word.lstrip("-").isdigit():
+            if option:
+                yield option, values, isNot
+            option, values, isNot, isNext = word, [], isNext, False
+        else:
+            values.append(word)
+    if option:
+        yield option, values, isNot
 
 
-def _covers(ports: str, port: int) -> bool:
-    low, _, high = ports.partition(":")
-    return int(low or 0) <= port <= int(high or (low if ":" not in ports else 65535))
+def _condition(option: str, values: Sequence[str], isNot: bool) -> Condition:
+    name = _FIELDS.get(option, "")
+    try:
+        if not name or not values:
+            return UNKNOWN
+        if name == "flags":
+            mask, wanted = (_flags(one) for one in values)
+            return Condition(("flags",), ((Flags(mask, wanted),),), isNot)
+        return Condition((name,), tuple(_patterns(name, values[0])), isNot)
+    except ValueError:
+        return UNKNOWN
+
+
+def _patterns(name: str, value: str) -> Iterator[tuple[Pattern, ...]]:
+    for one in value.split(","):
+        if name in ("dport", "sport"):
+            low, colon, high = one.partition(":")
+            last = int(high or 65535) if colon else int(low)
+            yield (range(int(low or 0), last + 1),)
+        elif name in ("saddr", "daddr"):
+            yield (ip_network(one, strict=False),)
+        elif name == "uid":
+            first, _, end = one.partition("-")
+            yield (range(int(first), int(end or first) + 1),)
+        elif name == "protocol":
+            yield ("tcp" if one in ("all", "6") else one.lower(),)
+        elif name in ("iif", "oif"):
+            yield (f"{one[:-1]}*" if one.endswith("+") else one,)
+        else:
+            yield (one.lower(),)
+
+
+def _flags(value: str) -> frozenset[str]:
+    return frozenset() if value == "NONE" else frozenset(value.lower().split(","))

@@ -3,145 +3,175 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
-from loopbackd.doctor.facts.rules import Chain, Rule, said
+from loopbackd.doctor.facts.nftvalues import Sets, condition, conditionOfKey, listed, setOf
+from loopbackd.doctor.facts.packets import HOOKS
+from loopbackd.doctor.facts.rules import UNKNOWN, Chain, Condition, Rule
 
-_VERDICTS: Final = frozenset({"accept", "drop", "reject", "return"})
-_FAMILIES: Final = {4: frozenset({"ip", "inet"}), 6: frozenset({"ip6", "inet"})}
-_HOOKS: Final = frozenset({"input", "output"})
+_FAMILIES: Final = {4: frozenset({"ip", "inet", "netdev"}), 6: frozenset({"ip6", "inet", "netdev"})}
+_HOOKS: Final = frozenset(HOOKS)
+_VERDICTS: Final = {
+    "accept": "accept",
+    "drop": "drop",
+    "reject": "reject",
+    "return": "return",
+    "queue": "queue",
+    "redirect": "redirect",
+    "dnat": "redirect",
+    "tproxy": "redirect",
+    "snat": "accept",
+    "masquerade": "accept",
+}
+_NEUTRAL: Final = frozenset(
+    {"counter", "log", "comment", "mangle", "notrack", "ct helper", "ct timeout", "set", "map"}
+)
 _UNKNOWN: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What comes of words of another version's."""
 
-
-def nftables(host: str, port: int) -> list[Chain]:
-    """Read the rules that concern a port of this machine; none where they cannot be read."""
-    text = said("nft", "-j", "list", "ruleset")
-    if text is None:
-        return []
-    chains = parseRuleset(text, host, port)
-    return [_worded(one) for one in chains]
+_HANDLE: Final = re.compile(r"(?P<words>.*) # handle (?P<handle>\d+)$")
 
 
-def parseRuleset(text: str, host: str, port: int) -> list[Chain]:
+def parseRuleset(text: str, version: int) -> list[Chain]:
     """
     Understand a ruleset.
 
-    @param host: the IP address that is connected to, over C{lo}.
-    @return: the chains of its family; the texts of their rules are their handles.
+    @param version: of IP: 4 or 6; the tables of the other one are left out.
+    @return: its chains; the texts of their rules are their handles (see L{worded}).
+    @raise ValueError: it is none.
     """
     try:
-        return _chains(json.loads(text)["nftables"], host, port)
-    except _UNKNOWN:
-        return []
+        entries = list(json.loads(text)["nftables"])
+        return list(_chains(entries, _FAMILIES[version]).values())
+    except _UNKNOWN as error:
+        raise ValueError(f"not a ruleset: {error}") from None
 
 
-def _chains(entries: Any, host: str, port: int) -> list[Chain]:
-    families = _FAMILIES[ip_address(host).version]
+def worded(chains: list[Chain], text: str) -> list[Chain]:
+    """
+    The same with what the text alone tells: the rules in words, and the devices of chains.
+
+    @param text: what C{nft -a list ruleset} prints.
+    """
+    words, devices = _read(text)
+    return [
+        replace(
+            chain,
+            rules=tuple(
+                replace(one, text=words.get((chain.table, one.text), f"handle {one.text}"))
+                for one in chain.rules
+            ),
+            # JSON does not always have them.
+            hook=chain.hook if '"lo"' in devices.get((chain.table, chain.name), '"lo"') else "",
+        )
+        for chain in chains
+    ]
+
+
+def _read(text: str) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
+    """The rules by table and handle, and the devices by table and chain."""
+    words: dict[tuple[str, str], str] = {}
+    devices: dict[tuple[str, str], str] = {}
+    table = chain = begun = ""
+    for line in text.splitlines():
+        line = f"{begun} {line.strip()}".strip()
+        begun = ""
+        found = _HANDLE.fullmatch(line)
+        if line.startswith("table "):
+            table = line.removeprefix("table ").partition(" {")[0]
+        elif line.startswith("chain "):
+            chain = line.removeprefix("chain ").partition(" {")[0]
+        elif line.startswith("type ") and " device" in line:
+            devices[table, chain] = line.partition(" device")[2].partition(" priority ")[0]
+        elif found and not found["words"].endswith("{"):
+            words[table, found["handle"]] = found["words"]
+        elif line.endswith(","):
+            begun = line  # the elements of a long set are on several lines
+    return words, devices
+
+
+def _chains(entries: list[Any], families: frozenset[str]) -> dict[tuple[str, str], Chain]:
+    sets: dict[str, Sets] = {}
+    for entry in entries:
+        for kind in ("set", "map"):
+            if entry.get(kind):
+                one = entry[kind]
+                table = f"{one['family']} {one['table']}"
+                sets.setdefault(table, {})[one["name"]] = one.get("elem", [])
     found: dict[tuple[str, str], Chain] = {}
+    rules: dict[tuple[str, str], list[Rule]] = {}
     for entry in entries:
         chain, rule = entry.get("chain"), entry.get("rule")
         if chain and chain["family"] in families:
-            table, name = f"{chain['family']} {chain['table']}", chain["name"]
-            hook = chain.get("hook", "")
-            inUse = hook if hook in _HOOKS else ""
-            found[table, name] = Chain("nft", table, name, (), inUse, chain.get("policy", "accept"))
+            table = f"{chain['family']} {chain['table']}"
+            found[table, chain["name"]] = _chain(chain, table)
         if rule and rule["family"] in families:
-            key = f"{rule['family']} {rule['table']}", rule["chain"]
-            one, handle = found[key], str(rule["handle"])
-            try:
-                made = _rule(rule.get("expr", []), handle, host, port)
-            except _UNKNOWN:
-                made = Rule(handle, applies=None)
-            found[key] = replace(one, rules=(*one.rules, made))
-    return list(found.values())
+            table = f"{rule['family']} {rule['table']}"
+            made = _rules(rule.get("expr", []), str(rule["handle"]), sets.get(table, {}))
+            rules.setdefault((table, rule["chain"]), []).extend(made)
+    return {key: replace(one, rules=tuple(rules.get(key, ()))) for key, one in found.items()}
 
 
-def _rule(expressions: list[Any], handle: str, host: str, port: int) -> Rule:
-    applies: bool | None = True
-    verdict = target = ""
-    for one in expressions:
-        kind: str = next(iter(one), "") if isinstance(one, dict) else ""
-        value: Any = one[kind] if kind else None
-        if kind in _VERDICTS:
-            verdict = kind
-        elif kind in ("jump", "goto"):
-            target = value["target"]
-        elif kind == "match":
-            applies = _both(applies, _matches(value, host, port))
-        elif kind == "xt" and value and value.get("type") == "target":
-            # Of iptables, which keeps its rules there.
-            verdict = str(value.get("name", "")).lower()
-        elif kind not in ("counter", "log", "comment"):
-            applies = _both(applies, None)
-    return Rule(handle, verdict, target, applies)
+def _chain(chain: Mapping[str, Any], table: str) -> Chain:
+    hook = chain.get("hook", "")
+    devices = chain.get("dev", [])
+    isHere = not devices or "lo" in (devices if isinstance(devices, list) else [devices])
+    return Chain(
+        "nft",
+        table,
+        chain["name"],
+        (),
+        hook if hook in _HOOKS and isHere else "",
+        chain.get("policy", "accept"),
+        int(chain.get("prio", 0)),
+    )
 
 
-def _both(one: bool | None, other: bool | None) -> bool | None:
-    if one is False or other is False:
-        return False
-    return None if one is None or other is None else True
+def _rules(expressions: list[Any], handle: str, sets: Sets) -> list[Rule]:
+    """One rule; of one with a map of verdicts, one for each of them."""
+    rule = Rule(handle)
+    try:
+        for place, one in enumerate(expressions):
+            kind: str = next(iter(one), "") if isinstance(one, dict) else ""
+            value: Any = one[kind] if kind else None
+            if kind == "vmap":
+                return [*_mapped(rule, value, sets), *_after(rule, expressions, place, sets)]
+            rule = _with(rule, kind, value, sets)
+    except _UNKNOWN:
+        return [replace(rule, conditions=(*rule.conditions, UNKNOWN))]
+    return [rule]
 
 
-def _matches(match: dict[str, Any], host: str, port: int) -> bool | None:
-    left, right = match.get("left"), match.get("right")
-    wanted = _field(left, host, port)
-    if wanted is None:
-        return None
-    found = _has(right, wanted)
-    return found if match.get("op") != "!=" or found is None else not found
+def _with(rule: Rule, kind: str, value: Any, sets: Sets) -> Rule:
+    conditions: tuple[Condition, ...] = rule.conditions
+    if kind in _VERDICTS:
+        return replace(rule, verdict=_VERDICTS[kind])
+    if kind in ("jump", "goto"):
+        return replace(rule, target=str(value["target"]), isGoto=kind == "goto")
+    if kind == "match":
+        found = condition(value["left"], value["right"], value.get("op", "=="), sets)
+        return replace(rule, conditions=(*conditions, found))
+    if kind == "xt" and value and value.get("type") == "target":
+        # Of iptables, which keeps its rules there.
+        verdict = {"reject": "reject", "dnat": "redirect", "redirect": "redirect"}
+        return replace(rule, verdict=verdict.get(str(value.get("name", "")).lower(), ""))
+    if kind in _NEUTRAL:
+        return rule
+    return replace(rule, conditions=(*conditions, UNKNOWN))
 
 
-def _field(left: Any, host: str, port: int) -> str | int | None:
-    if not isinstance(left, dict):
-        return None
-    payload, meta, state = left.get("payload") or {}, left.get("meta") or {}, left.get("ct") or {}
-    if payload.get("field") == "dport":
-        return port if payload.get("protocol") in ("tcp", "th") else "no tcp"
-    if payload.get("field") in ("daddr", "saddr"):
-        return host
-    if payload.get("field") in ("protocol", "nexthdr"):
-        return "tcp"
-    if meta.get("key") in ("iifname", "oifname", "iif", "oif"):
-        return "lo"
-    if meta.get("key") == "l4proto":
-        return "tcp"
-    return "new" if state.get("key") == "state" else None
+def _mapped(rule: Rule, value: Mapping[str, Any], sets: Sets) -> Iterator[Rule]:
+    for key, verdict in setOf(value["data"], sets):
+        found = conditionOfKey(value["key"], listed([key]))
+        one = replace(rule, conditions=(*rule.conditions, found))
+        for kind, target in verdict.items():
+            yield _with(one, kind, target, sets)
 
 
-def _has(right: Any, wanted: str | int) -> bool | None:
-    if isinstance(right, list):
-        right = {"set": right}
-    if isinstance(right, dict):
-        if "set" in right:
-            found = [_has(one, wanted) for one in right["set"]]
-            return True if True in found else (None if None in found else False)
-        if "range" in right:
-            low, high = right["range"]
-            return (
-                low <= wanted <= high if isinstance(low, int) == isinstance(wanted, int) else None
-            )
-        if "prefix" in right and isinstance(wanted, str):
-            network = ip_network(
-                f"{right['prefix']['addr']}/{right['prefix']['len']}", strict=False
-            )
-            return ip_address(wanted) in network
-        return None
-    if isinstance(right, str) and right.startswith("@"):
-        return None
-    return bool(right == wanted)
-
-
-def _worded(chain: Chain) -> Chain:
-    """With the texts of the rules, as people write them, in place of their handles."""
-    if not chain.rules:
-        return chain
-    text = said("nft", "-a", "list", "chain", *chain.table.split(" ", 1), chain.name) or ""
-    words = {
-        handle: words.strip()
-        for words, _, handle in (line.rpartition(" # handle ") for line in text.splitlines())
-    }
-    rules = tuple(replace(one, text=words.get(one.text, one.text)) for one in chain.rules)
-    return replace(chain, rules=rules)
+def _after(rule: Rule, expressions: list[Any], place: int, sets: Sets) -> list[Rule]:
+    """What follows a map of verdicts, where none of them was for the packet."""
+    rest = expressions[place + 1 :]
+    return [] if not rest else _rules([*expressions[:place], *rest], rule.text, sets)

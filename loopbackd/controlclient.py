@@ -157,7 +157,8 @@ class ControlClient:
 
     No proxy is ever used, whatever the environment says.
 
-    @param otherwise: where it is asked if nobody listens at the first address.
+    @ivar address: where it is asked.
+    @ivar otherwise: where it is asked if nobody listens at the first address; L{None} for nowhere.
     """
 
     def __init__(
@@ -170,11 +171,11 @@ class ControlClient:
         self.address = address
         self._timeout = timeout
         self._trust = trust or Trust()
-        self._otherwise = otherwise
+        self.otherwise = otherwise
 
     def within(self, timeout: float) -> ControlClient:
         """One that asks the same daemon, and waits for another time."""
-        return ControlClient(self.address, timeout, self._trust, self._otherwise)
+        return ControlClient(self.address, timeout, self._trust, self.otherwise)
 
     def ask(self, method: str, path: str, body: Any = None, answered: Any = None) -> Any:
         """
@@ -245,12 +246,12 @@ class ControlClient:
         try:
             connection.connect()
         except OSError as error:
-            if self._otherwise is None or not isinstance(
+            if self.otherwise is None or not isinstance(
                 error, ConnectionRefusedError | FileNotFoundError
             ):
                 raise
             # A socket that a dead daemon left.
-            self.address, self._otherwise = self._otherwise, None
+            self.address, self.otherwise = self.otherwise, None
             return self._connected()
         try:
             self._check(connection.sock)

@@ -34,7 +34,7 @@ def doctor(address: str | None, client: ControlClient, asJSON: bool) -> None:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="ADDRESS") from None
     if address is None:
-        findings = examineDaemon(wanted, client.address, Path.cwd())
+        findings = examineDaemon(wanted, client.address, Path.cwd(), client.otherwise)
     else:
         findings = examine(wanted)
     show(str(wanted), findings, asJSON)

@@ -17,6 +17,7 @@ from typing import Final
 from loopbackd.controlclient import Address
 from loopbackd.doctor.asked import Asked, joined
 from loopbackd.doctor.busy import looker
+from loopbackd.doctor.checks.authority import checkAuthority
 from loopbackd.doctor.checks.daemon import checkDaemon, checkPort
 from loopbackd.doctor.checks.hostsfile import checkHosts
 from loopbackd.doctor.checks.listening import (
@@ -28,8 +29,10 @@ from loopbackd.doctor.checks.listening import (
     checkReach,
     checkShadows,
 )
+from loopbackd.doctor.checks.plugins import checkPlugins
 from loopbackd.doctor.checks.proxies import checkProxies
 from loopbackd.doctor.checks.taken import checkTaken
+from loopbackd.doctor.checks.units import checkUnits
 from loopbackd.doctor.facts.attempt import Attempt, attempt
 from loopbackd.doctor.facts.daemon import daemon
 from loopbackd.doctor.facts.holder import Holder, holdersOf
@@ -43,6 +46,7 @@ from loopbackd.doctor.speaking import speaking
 from loopbackd.doctor.ways import examineWays
 from loopbackd.net.endpoint import hasIPv6
 from loopbackd.peer.netlink import SocketDiag
+from loopbackd.tls.store import wallClock
 
 _MOST_ADDRESSES: Final = 4
 """Of a name; each is tried."""
@@ -61,25 +65,34 @@ def examine(asked: Asked) -> list[Finding]:
     )
 
 
-def examineDaemon(asked: Asked, control: Address, directory: Path) -> list[Finding]:
+def examineDaemon(
+    asked: Asked, control: Address, directory: Path, otherwise: Address | None = None
+) -> list[Finding]:
     """
     Say what is to be found about the daemon itself.
 
     @param asked: where it should be.
     @param control: where its control API should be.
     @param directory: where C{twistd} would be run.
+    @param otherwise: where the control API is asked if nobody listens at the first address.
     """
     there = sockets(SocketDiag(), asked.port)
     row = there.reachedAt(asked.host)
     holder = None if row is None else holdersOf([row]).get(row.inode)
-    own = [] if there.missing else list(checkPort(str(asked), holder, row is not None))
+    itself = daemon(control, os.environ, directory, otherwise)
+    own = []
+    if not there.missing:
+        own = list(checkPort(itself, str(asked), asked.port, holder, row is not None))
     # That nobody listens has been said then, and how to start the daemon.
     said = "nothing-listens" if own and row is None else ""
     return inOrder(
         [
             *own,
             *(one for one in examine(asked) if one.kind != said),
-            *checkDaemon(daemon(control, os.environ, directory)),
+            *checkDaemon(itself),
+            *checkUnits(itself.units),
+            *checkPlugins(itself.caches, itself.twistd),
+            *checkAuthority(itself.authority, wallClock()),
         ]
     )
 

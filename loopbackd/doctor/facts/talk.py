@@ -81,6 +81,23 @@ def talkTo(host: str, port: int, seconds: float = PATIENCE) -> Talk:
     return Talk(socket.create_connection((host, port), seconds), until)
 
 
+def talkToPath(path: str, seconds: float = PATIENCE) -> Talk:
+    """
+    Connect to a unix socket.
+
+    @raise OSError: there is no connection.
+    """
+    until = time.monotonic() + seconds
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(seconds)
+        sock.connect(path)
+    except BaseException:
+        sock.close()
+        raise
+    return Talk(sock, until)
+
+
 class TLSTalk:
     """
     A conversation inside TLS, with whoever it is: nothing that is shown is judged.

@@ -1,0 +1,88 @@
+"""What systemd says of loopbackd's units, the system's and the user's (systemctl(1))."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+UNITS: Final = ("loopbackd.service", "loopbackd.socket")
+_PROPERTIES: Final = (
+    "Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,NeedDaemonReload"
+)
+_TIMEOUT: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """
+    A unit that systemd has a file of.
+
+    @ivar isUsers: of the user's systemd, not of the system's.
+    @ivar load: C{loaded}, or C{bad-setting}, C{error}, C{masked}.
+    @ivar active: C{active}, C{inactive}, C{failed}, C{activating}, ...
+    @ivar sub: more of the same, as C{running}, C{listening}, C{auto-restart}.
+    @ivar result: why it is not active, as C{exit-code}, C{core-dump}, C{timeout}.
+    @ivar status: with which its program ended last.
+    @ivar restarts: how often systemd has started it again by itself.
+    @ivar isChanged: its file is another one than systemd has read.
+    """
+
+    name: str
+    isUsers: bool = False
+    load: str = "loaded"
+    active: str = ""
+    sub: str = ""
+    result: str = ""
+    status: int = 0
+    restarts: int = 0
+    isChanged: bool = False
+
+    @property
+    def option(self) -> str:
+        """What C{systemctl} and C{journalctl} want besides, with a blank behind it."""
+        return "--user " if self.isUsers else ""
+
+
+def units() -> tuple[Unit, ...]:
+    """Those there are; none where there is no systemd, or it does not answer within a second."""
+    return (*_ask(False), *_ask(True))
+
+
+def _ask(isUsers: bool) -> Iterator[Unit]:
+    command = ["systemctl", *(["--user"] if isUsers else []), "show", *UNITS]
+    try:
+        ran = subprocess.run(
+            [*command, f"--property={_PROPERTIES}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return
+    yield from unitsIn(ran.stdout.decode("utf-8", "replace"), isUsers)
+
+
+def unitsIn(shown: str, isUsers: bool = False) -> Iterator[Unit]:
+    """The units in what C{systemctl show} says of several; without those that are not there."""
+    for block in shown.split("\n\n"):
+        said = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        load = said.get("LoadState", "not-found")
+        if load != "not-found" and said.get("Id"):
+            yield Unit(
+                said["Id"],
+                isUsers,
+                load,
+                said.get("ActiveState", ""),
+                said.get("SubState", ""),
+                said.get("Result", ""),
+                _number(said.get("ExecMainStatus", "")),
+                _number(said.get("NRestarts", "")),
+                said.get("NeedDaemonReload") == "yes",
+            )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

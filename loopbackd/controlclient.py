@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from loopbackd.loglines import escape
+from loopbackd.loglines import escape, reasonOf
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import findProcess, processOf, userName
@@ -226,7 +226,7 @@ class ControlClient:
         except http.client.RemoteDisconnected:
             raise ControlError(f"{self.address} does not answer; is that a control API?") from None
         except OSError as error:
-            raise ControlError(f"{self.address}: {error.strerror or error}") from None
+            raise ControlError(f"{self.address}: {reasonOf(error)}") from None
         except http.client.HTTPException as error:
             raise ControlError(
                 f"{self.address} does not speak HTTP as loopbackd does: {error!r:.200}"

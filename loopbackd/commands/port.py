@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbackd.commands.findings import asValue, exitCode, show
+from loopbackd.commands.findings import CannotLook, asValue, exitCode, show
 from loopbackd.commands.output import say, showJSON
 from loopbackd.doctor.asked import joined
 from loopbackd.doctor.busy import looker
@@ -86,7 +86,7 @@ class _Shown:
         self.done: dict[str, Any] = {}
         there = sockets(self.diag, port)
         if there.missing:
-            raise _CannotLook(f"the kernel does not tell who has port {port}: {there.missing}")
+            raise CannotLook(f"the kernel does not tell who has port {port}: {there.missing}")
         self.there, self.holders = there, _holders(there)
         self.free = freeNear(self.diag, port, host or "127.0.0.1")
         self.looker = looker()
@@ -128,10 +128,6 @@ class _Shown:
         known = self.holders
         first = ephemeral().unprivileged
         return list(checkHolders(there, host, known, self.looker, errors, first, another))
-
-
-class _CannotLook(click.ClickException):
-    exit_code = 2
 
 
 def _holders(there: Sockets) -> dict[int, Holder]:

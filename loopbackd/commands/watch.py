@@ -24,11 +24,12 @@ from loopbackd.commands.watchview import (
     eventLine,
     listenerRows,
 )
+from loopbackd.doctor.facts.ephemeral import handedOut
 from loopbackd.loglines import reasonOf
 from loopbackd.settings import SettingsError, read
 from loopbackd.watching.events import asFinding
 from loopbackd.watching.looks import Looks, Seen
-from loopbackd.watching.memory import Memory, ephemeralPorts, memoryPath
+from loopbackd.watching.memory import Memory, memoryPath
 from loopbackd.watching.rules import Rules
 from loopbackd.watchsettings import WatchSettings
 
@@ -113,7 +114,7 @@ def _wrong(error: SettingsError, config: Path | None) -> click.UsageError:
 
 
 def _forget() -> None:
-    memory = Memory(memoryPath(os.environ), ephemeralPorts(), lambda complaint: None)
+    memory = Memory(memoryPath(os.environ), handedOut(), lambda complaint: None)
     try:
         was = memory.forget()
     except OSError as error:

@@ -43,6 +43,9 @@ class TCPState(IntEnum):
 
 ALL_STATES: Final = frozenset(TCPState)
 
+CONNECTED: Final = ALL_STATES - {TCPState.LISTEN, TCPState.CLOSE, TCPState.BOUND_INACTIVE}
+"""The states of sockets that have another end, or had one a moment ago."""
+
 ADDRESSES: Final = slice(2, 42)
 """The part of a key of L{parseTable} that is a socket's addresses, whatever its state."""
 

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from loopbackd.peer.sockdiag import ADDRESSES, Address, SocketRow, TCPState
 
-OPEN = frozenset(TCPState) - {TCPState.LISTEN, TCPState.CLOSE, TCPState.BOUND_INACTIVE}
-"""The states of sockets that have another end, or had one a moment ago."""
-
 _SERVERS = frozenset({TCPState.SYN_RECV, TCPState.NEW_SYN_RECV})
 
 

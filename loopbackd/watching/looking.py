@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.peer.sockdiag import SocketRow, TCPState
-from loopbackd.watching.connections import OPEN
+from loopbackd.peer.sockdiag import CONNECTED, SocketRow, TCPState
 from loopbackd.watching.counters import Counters, counters
 from loopbackd.watching.listeners import Listeners, listenersIn
 from loopbackd.watching.pace import Pace
@@ -99,6 +98,6 @@ class Lookout:
 
     def _lookAtConnections(self, now: float) -> Mapping[bytes, SocketRow]:
         began = self._spent()
-        self._sockets = self._diag.table(self._sockets, OPEN)
+        self._sockets = self._diag.table(self._sockets, CONNECTED)
         self._connectionPace.took(self._spent() - began, now)
         return self._sockets

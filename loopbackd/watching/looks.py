@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from loopbackd.doctor.facts.ephemeral import handedOut
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.watching.events import Event
 from loopbackd.watching.looking import Lookout
-from loopbackd.watching.memory import Memory, ephemeralPorts, memoryPath
+from loopbackd.watching.memory import Memory, memoryPath
 from loopbackd.watching.rules import Rules
 from loopbackd.watching.watch import Watch, Watched
 from loopbackd.watchsettings import WatchSettings
@@ -51,7 +52,7 @@ class Looks:
         learns: bool = False,
     ) -> None:
         self._complaints: list[str] = []
-        self.ephemeral = ephemeralPorts()
+        self.ephemeral = handedOut()
         self._lookout = Lookout(SocketDiag(), settings.connections)
         self._memory = Memory(memoryPath(environ), self.ephemeral, self._complaints.append)
         self.watch = Watch(settings, rules, self._memory, learns)

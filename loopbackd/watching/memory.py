@@ -19,25 +19,12 @@ NAME: Final = "usual.json"
 SIZE: Final = 4 << 20
 """The most bytes of it that are read."""
 
-_RANGE: Final = "/proc/sys/net/ipv4/ip_local_port_range"
-_DEFAULT_RANGE: Final = range(32768, 61000)
-
 Stamp = tuple[int, int, int]
 
 
 def memoryPath(environ: Mapping[str, str]) -> Path:
     """Where it is: in C{$LOOPBACKD_STATE_DIR}, or what comes after that (see C{docs/watch.md})."""
     return stateDirectory(environ).parent / NAME
-
-
-def ephemeralPorts() -> range:
-    """The ports that this machine hands out."""
-    try:
-        with open(_RANGE, "rb") as file:
-            first, last = map(int, file.read(100).split())
-    except (OSError, ValueError):
-        return _DEFAULT_RANGE
-    return range(first, last + 1)
 
 
 class Memory:

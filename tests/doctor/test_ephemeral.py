@@ -12,6 +12,8 @@ from loopbackd.doctor.facts.ephemeral import (
     Clients,
     Ephemeral,
     clientsOf,
+    ephemeral,
+    handedOut,
     parseCounters,
     parseRanges,
     parseSockets,
@@ -132,3 +134,10 @@ def test_a_port_that_is_not_seen() -> None:
     """Where the kernel does not tell who listens, nobody is said not to."""
     there = Sockets(62893, missing="not permitted")
     assert list(checkPort(Ephemeral(), there, attempt())) == []
+
+
+def test_the_ports_that_are_handed_out() -> None:
+    """This system's, and none of them needs a privilege."""
+    assert 1024 <= handedOut().start < handedOut().stop <= 65536
+    there = ephemeral()
+    assert handedOut() == range(there.first, there.last + 1)

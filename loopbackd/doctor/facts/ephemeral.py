@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.peer.sockdiag import SocketRow, TCPState
+from loopbackd.peer.sockdiag import CONNECTED, SocketRow
 
 _SYSTEM: Final = "/proc/sys/net/ipv4"
 _COUNTERS: Final = "/proc/self/net/netstat"
@@ -85,21 +85,26 @@ def clientsOf(rows: Iterable[SocketRow], host: str, port: int) -> Clients:
 
 def clients(diag: SocketDiag, host: str, port: int) -> Clients:
     """Ask the kernel; none where it does not tell."""
-    states = frozenset(TCPState) - {TCPState.LISTEN, TCPState.CLOSE, TCPState.BOUND_INACTIVE}
     try:
-        return clientsOf(diag.rows(states=states), host, port)
+        return clientsOf(diag.rows(states=CONNECTED), host, port)
     except (OSError, ValueError):
         return Clients(host, port, {})
 
 
+def handedOut() -> range:
+    """The ports for clients that do not choose; as Linux has it where the system does not tell."""
+    first, last = _numbers("ip_local_port_range", (32768, 60999))
+    return range(first, last + 1)
+
+
 def ephemeral() -> Ephemeral:
     """Ask the system; what it does not tell is as Linux has it by itself."""
-    first, last = _numbers("ip_local_port_range", (32768, 60999))
+    ports = handedOut()
     sockets = parseSockets(_read(_SOCKETS))
     counters = parseCounters(_read(_COUNTERS))
     return Ephemeral(
-        first,
-        last,
+        ports.start,
+        ports.stop - 1,
         parseRanges(_read(f"{_SYSTEM}/ip_local_reserved_ports")),
         _numbers("ip_unprivileged_port_start", (1024,))[0],
         sockets.get("tw", 0),

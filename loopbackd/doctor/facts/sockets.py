@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final
 
 from loopbackd.doctor.facts.binding import bindError
+from loopbackd.loglines import reasonOf
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
@@ -48,15 +49,6 @@ class Sockets:
             if row.inode and row.state not in (TCPState.LISTEN, TCPState.CLOSE)
         ]
 
-    @property
-    def closing(self) -> list[SocketRow]:
-        """Those that nobody has any more, and the kernel keeps for a while."""
-        return [
-            row
-            for row in self.rows
-            if not row.inode and row.state not in (TCPState.LISTEN, TCPState.CLOSE)
-        ]
-
     def reachedAt(self, host: str) -> SocketRow | None:
         """
         The listener that a connection to an IP address gets.
@@ -77,7 +69,7 @@ def sockets(diag: SocketDiag, port: int) -> Sockets:
     try:
         return Sockets(port, tuple(diag.rows(port)))
     except (OSError, ValueError) as error:
-        return Sockets(port, missing=getattr(error, "strerror", None) or str(error))
+        return Sockets(port, missing=reasonOf(error))
 
 
 def nextFree(taken: Iterable[int], port: int) -> int | None:

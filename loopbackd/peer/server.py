@@ -12,7 +12,7 @@ from loopbackd.peer.netlink import SocketDiag
 
 _SOON: Final = 0.0002
 _SELDOM: Final = 0.02
-_GRACE: Final = 0.1
+_GRACE: Final = 0.02
 """Seconds for which the kernel may not show a connection's other end, while it swaps sockets."""
 
 _NOT_ACCEPTED: Final = frozenset({"ESTABLISHED", "SYN_RECV", "NEW_SYN_RECV", "LISTEN"})

@@ -20,7 +20,7 @@ import pytest
 import pytest_twisted
 from asuser import STRANGER, asUser
 from controlled import HERE, inThread, running
-from running import PATIENCE, Running, script, service, until
+from running import LOGGED, PATIENCE, Running, script, service, until
 
 from loopbackd.controlclient import Address, ControlClient, ControlError
 from loopbackd.controlsettings import ControlSettings
@@ -250,26 +250,32 @@ def test_a_socket_that_a_dead_daemon_left(tmp_path: Path) -> None:
             client.ask("GET", "/version")
 
 
+def asNobody(start: Callable[..., Running], directory: Path) -> Running:
+    """A daemon that gives up root for another user."""
+    user = getpwnam("nobody")
+    directory.mkdir(0o700)
+    os.chown(directory, user.pw_uid, user.pw_gid)
+    ids = ["--uid", str(user.pw_uid), "--gid", str(user.pw_gid)]
+    words = ["twistd", *LOGGED, *ids, "loopbackd", "--serve", f"echo@{HERE}", "--control", HERE]
+    return start(words, environ={"LOOPBACKD_RUNTIME_DIR": str(directory)})
+
+
 def test_another_users_daemon_is_asked_by_whoever_names_it(
-    start: Callable[..., Running], needsRoot: None, program: Callable[..., str], openly: Path
+    start: Callable[..., Running], needsRoot: None, openly: Path
 ) -> None:
     """Not even root says anything to it otherwise; the exit code is that of nobody being there."""
-    openly.chmod(0o1777)
-    ids = [program("setpriv"), "--reuid", str(STRANGER), "--regid", str(STRANGER)]
-    words = [*ids, "--clear-groups", script("twistd"), "-n", "--pidfile=", "loopbackd"]
-    state = {"LOOPBACKD_STATE_DIR": str(openly / "x"), "HOME": "/nonexistent"}
-    running = start(
-        [*words, "--serve", f"echo@{HERE}", "--control", HERE], cwd=openly, environ=state
-    )
+    running = asNobody(start, openly / "run")
+    uid = getpwnam("nobody").pw_uid
     port = running.says(r"control: on 127\.0\.0\.1:(\d+)")[1]
+    socketOf(running)
     where = ("--control", port)
     done = run("service", "list", *where)
     assert done.returncode == 3 and done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert f"http://127.0.0.1:{port} was told nothing: it is of user uid {STRANGER}" in line
+    assert f"http://127.0.0.1:{port} was told nothing: it is of user nobody ({uid})" in line
     assert f"pid {running.process.pid}" in line and "neither you nor root" in line
-    assert run("service", "list", *where, "--control-uid", f"{STRANGER}").returncode == 0
-    assert run("service", "list", *where, LOOPBACKD_CONTROL_UID=f"7 {STRANGER}").returncode == 0
+    assert run("service", "list", *where, "--control-uid", "nobody").returncode == 0
+    assert run("service", "list", *where, LOOPBACKD_CONTROL_UID=f"7 {uid}").returncode == 0
     assert run("service", "list", *where, "--control-uid", "7").returncode == 3
     assert run("service", "list", *where, LOOPBACKD_CONTROL_UNCHECKED="1").returncode == 3
     wrong = run("service", "list", *where, "--control-uid", "nobody-of-that-name")
@@ -281,15 +287,9 @@ def test_twistd_gives_up_its_user_first(
     start: Callable[..., Running], needsRoot: None, openly: Path
 ) -> None:
     """The socket is of the user that the daemon has in the end, and can be removed by it."""
-    user = getpwnam("nobody")
-    run = openly / "run"
-    run.mkdir(0o700)
-    os.chown(run, user.pw_uid, user.pw_gid)
-    words = ["twistd", "-n", "--pidfile=", "--uid", str(user.pw_uid), "--gid", str(user.pw_gid)]
-    words += ["--logger=loopbackd.logs.observer", "loopbackd", "--serve", f"echo@{HERE}"]
-    running = start([*words, "--control", HERE], environ={"LOOPBACKD_RUNTIME_DIR": str(run)})
+    running = asNobody(start, openly / "run")
     path = socketOf(running)
-    assert path.stat().st_uid == user.pw_uid
+    assert path.stat().st_uid == getpwnam("nobody").pw_uid
     assert get(path)[0] == 200
     running.stop()
     assert not path.exists()

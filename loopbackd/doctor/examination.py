@@ -18,7 +18,7 @@ from loopbackd.controlclient import Address
 from loopbackd.doctor.asked import Asked, joined
 from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.authority import checkAuthority
-from loopbackd.doctor.checks.daemon import checkDaemon, checkPort
+from loopbackd.doctor.checks.daemon import checkDaemon, checkItsPort
 from loopbackd.doctor.checks.hostsfile import checkHosts
 from loopbackd.doctor.checks.listening import (
     checkAccepting,
@@ -82,7 +82,7 @@ def examineDaemon(
     itself = daemon(control, os.environ, directory, otherwise)
     own = []
     if not there.missing:
-        own = list(checkPort(itself, str(asked), asked.port, holder, row is not None))
+        own = list(checkItsPort(itself, str(asked), asked.port, holder, row is not None))
     # That nobody listens has been said then, and how to start the daemon.
     said = "nothing-listens" if own and row is None else ""
     return inOrder(

@@ -15,7 +15,7 @@ from loopbackd.doctor.finding import Finding, Severity
 _START = "start it: twistd -n loopbackd"
 
 
-def checkPort(
+def checkItsPort(
     there: Daemon, where: str, port: int, holder: Holder | None, isListening: bool
 ) -> Iterator[Finding]:
     """

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from loopbackd.doctor.asked import joined
+from loopbackd.doctor.facts.program import said
 from loopbackd.peer.netlink import plainAddress
 from loopbackd.peer.sockdiag import Address
 
@@ -73,17 +72,5 @@ def socketUnits(patience: float = PATIENCE) -> tuple[SocketUnit, ...]:
 
 
 def _asked(isUsers: bool, patience: float) -> tuple[SocketUnit, ...]:
-    program = shutil.which("systemctl")
-    if program is None:
-        return ()
-    try:
-        done = subprocess.run(
-            [program, *(("--user",) if isUsers else ()), *_LIST],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=patience,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    return parseSocketUnits(done.stdout.decode("utf-8", "replace"), isUsers)
+    listed = said(["systemctl", *(("--user",) if isUsers else ()), *_LIST], patience)
+    return parseSocketUnits(listed.text, isUsers)

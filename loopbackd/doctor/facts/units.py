@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from loopbackd.doctor.facts.program import said
 
 UNITS: Final = ("loopbackd.service", "loopbackd.socket")
 _PROPERTIES: Final = (
@@ -52,17 +53,8 @@ def units() -> tuple[Unit, ...]:
 
 def _ask(isUsers: bool) -> Iterator[Unit]:
     command = ["systemctl", *(["--user"] if isUsers else []), "show", *UNITS]
-    try:
-        ran = subprocess.run(
-            [*command, f"--property={_PROPERTIES}"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return
-    yield from unitsIn(ran.stdout.decode("utf-8", "replace"), isUsers)
+    shown = said([*command, f"--property={_PROPERTIES}"], _TIMEOUT)
+    yield from unitsIn(shown.text, isUsers)
 
 
 def unitsIn(shown: str, isUsers: bool = False) -> Iterator[Unit]:

@@ -122,7 +122,8 @@ def test_a_daemon_of_another_version(
     before = tmp_path / "before" / "loopbackd-0.0.1.dist-info"
     before.mkdir(parents=True)
     (before / "METADATA").write_text("Metadata-Version: 2.1\nName: loopbackd\nVersion: 0.0.1\n")
-    environ = {"PYTHONPATH": str(before.parent)}
+    paths = [str(before.parent), os.environ.get("PYTHONPATH", "")]
+    environ = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     running = daemon("--listen", HERE, "--control", HERE, environ=environ)
     found = look(running.port("auto"), controlOf(running))
     assert wrong(found) == ["daemon-other-version"]

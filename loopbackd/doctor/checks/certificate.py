@@ -59,7 +59,7 @@ def checkCertificate(served: Served, judged: Judged, now: datetime) -> Iterator[
         Severity.NOTE,
         f"{one.where} shows the certificate of {_subject(leaf)}, from {_named(leaf.issuer)},"
         f" good until {leaf.not_valid_after_utc:%Y-%m-%d}.",
-        (f"names: {_listed(leaf)}", f"{len(served.chain)} certificates are shown"),
+        (f"names: {_listed(leaf)}", f"certificates shown: {len(served.chain)}"),
     )
     yield from _name(one)
     yield from _dates(one, now)

@@ -17,6 +17,9 @@ from typing import Final
 HELLO_LIMIT: Final = 1 << 16
 """The most bytes a ClientHello may take, its record headers included."""
 
+PIECES_LIMIT: Final = 2048
+"""The most records it may come in: all are read again with each byte that comes."""
+
 _SERVER_NAME: Final = 0
 _GROUPS: Final = 10
 _ALPN: Final = 16
@@ -57,7 +60,7 @@ def readHello(data: bytes | bytearray) -> ClientHello | None:
         if size == _RECORD + int.from_bytes(data[3:5], "big") <= len(data):
             return _parse(bytes(data[9:size]))
     message = bytearray()
-    at = 0
+    at = pieces = 0
     while True:
         if len(message) >= 4:
             if message[0] != 1:
@@ -67,7 +70,7 @@ def readHello(data: bytes | bytearray) -> ClientHello | None:
                 raise HelloError(f"a ClientHello of {size} bytes is too long")
             if len(message) >= size:
                 return _parse(bytes(message[4:size]))
-        if at > HELLO_LIMIT:
+        if at > HELLO_LIMIT or pieces > PIECES_LIMIT:
             raise HelloError("a ClientHello in too many pieces")
         header = data[at : at + _RECORD]
         if header and header[0] != 22:
@@ -81,6 +84,7 @@ def readHello(data: bytes | bytearray) -> ClientHello | None:
             return None
         message += data[at + _RECORD : at + _RECORD + length]
         at += _RECORD + length
+        pieces += 1
 
 
 def _parse(body: bytes) -> ClientHello:

@@ -87,6 +87,7 @@ def test_any_bytes_are_read_or_refused(noise: bytes, extensions: bytes) -> None:
         (records(b"\x02\0\0\x01a", 9), "message 2, not ClientHello"),
         (records(b"\x01\xff\xff\xff", 9), "too long"),
         (records(b"\x01\0\0\x01a", 9), "in the middle of a field"),
+        (records(b"\x01" + (30_000).to_bytes(3, "big") + bytes(3_000), 1), "many pieces"),
         (records(b"\x01" + (HELLO_LIMIT - 4).to_bytes(3, "big") + bytes(30_000), 1), "many pieces"),
         (records(message(b"\0\0\0\x07\0\x05\0\0\x02\xc3\xa4"), 99), "is not ASCII"),
     ],

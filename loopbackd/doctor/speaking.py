@@ -8,7 +8,7 @@ from typing import Final
 
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.checks.answer import checkAnswer, checkTLSInstead
-from loopbackd.doctor.checks.certificate import checkCertificate
+from loopbackd.doctor.checks.certificate import checkCertificate, checkReadable
 from loopbackd.doctor.checks.handshake import checkHandshake
 from loopbackd.doctor.facts.answer import Heard, answer
 from loopbackd.doctor.facts.judged import judged
@@ -33,6 +33,7 @@ def speaking(asked: Asked, host: str, environ: Mapping[str, str]) -> Iterator[Fi
     if asked.isTLS:
         found = served(host, asked.port, asked.host, _HTTP if asked.isHTTP else ())
         yield from checkHandshake(found)
+        yield from checkReadable(found)
         if found.chain:
             now = datetime.now(UTC)
             yield from checkCertificate(found, judged(found.chain, environ), now)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import time
+from base64 import encodebytes
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from running import Running
 from tlsserving import Program, answering, http, openssl, written
 
@@ -19,7 +25,7 @@ from loopbackd.doctor.examination import examine
 from loopbackd.doctor.facts.served import Outcome, served
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.doctor.speaking import speaking
-from loopbackd.tls.certificates import BACKDATED, makeAuthority, makeIntermediate, makeLeaf
+from loopbackd.tls.certificates import BACKDATED, keyPEM, makeAuthority, makeIntermediate, makeLeaf
 from loopbackd.tls.store import AuthorityStore, stateDirectory
 from loopbackd.tls.wrong import SITES
 
@@ -329,3 +335,29 @@ def test_https_asked_of_a_server_without_it() -> None:
     with answering(http("400 Bad Request")) as port:
         (one,) = look(port)
     assert one.remedy[0].startswith("write http:// instead of https://")
+
+
+@pytest.mark.parametrize(
+    ("was", "is_"),
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"),
+        (b"\x0c\x09localhost", b"\x14\x09local\xfe\xffst"),
+        (b"\x0c\x09localhost", b"\x30\x09\x02\x07calhost"),
+    ],
+    ids=["version 8", "T.61 that is none", "a sequence for a name"],
+)
+def test_certificates_that_cannot_be_read(
+    tmp_path: Path, program: Program, was: bytes, is_: bytes
+) -> None:
+    """OpenSSL serves them, and what reads them here does not: that is told, and is no crash."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW - DAY, NOW + 30 * DAY)
+    encoded = made.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    assert was in encoded
+    text = encodebytes(encoded.replace(was, is_)).decode()
+    shown, secret = tmp_path / "shown.pem", tmp_path / "key.pem"
+    shown.write_text(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
+    secret.write_bytes(keyPEM(key))
+    with openssl(program, "-cert", str(shown), "-key", str(secret)) as port:
+        assert wrong(look(port)) == ["certificate-unreadable"]

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -66,6 +67,20 @@ def checkCertificate(served: Served, judged: Judged, now: datetime) -> Iterator[
     yield from _trust(one, judged)
     yield from _strength(one)
     yield from _purpose(one, judged)
+
+
+def checkReadable(served: Served) -> Iterator[Finding]:
+    """Whether what is shown is a certificate that everybody can read."""
+    if served.unreadable:
+        yield Finding(
+            "certificate-unreadable",
+            Severity.WARNING,
+            f"The certificate that {joined(served.host, served.port)} shows cannot be read: it is"
+            " malformed, and clients that are strict refuse it.",
+            (f"cryptography: {short(served.unreadable)}",),
+            (_another(served.name),),
+            70,
+        )
 
 
 def _name(one: _Shown) -> Iterator[Finding]:
@@ -239,7 +254,7 @@ def _strength(one: _Shown) -> Iterator[Finding]:
                 ("make a new key: RSA of 2048 bits, or ECDSA on P-256",),
                 65,
             )
-        hashed = certificate.signature_hash_algorithm
+        hashed = _hashed(certificate)
         if hashed is not None and hashed.name in _WEAK and not _isOwnIssuer(certificate):
             yield Finding(
                 "certificate-weak",
@@ -287,7 +302,7 @@ def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
 def _isOwnIssuer(certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(certificate)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
@@ -314,6 +329,13 @@ def _weakness(certificate: x509.Certificate) -> str:
     if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _EC_BITS:
         return f"{key.curve.name} of {key.key_size} bits"
     return ""
+
+
+def _hashed(certificate: x509.Certificate) -> hashes.HashAlgorithm | None:
+    try:
+        return certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
 
 
 def _another(name: str) -> str:

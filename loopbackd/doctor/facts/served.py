@@ -58,6 +58,7 @@ class Served:
     @ivar version: of TLS, as C{"TLSv1.3"}.
     @ivar alpn: the application protocol that was agreed on.
     @ivar chain: the certificates that were shown, the server's own first.
+    @ivar unreadable: why those cannot be read, so that there are none here; empty if they can.
     @ivar isAsked: whether a certificate of the client was asked for.
     @ivar isCut: whether the other end hung up after the handshake, when it got no certificate.
     """
@@ -73,6 +74,7 @@ class Served:
     cipher: str = ""
     alpn: str = ""
     chain: tuple[x509.Certificate, ...] = ()
+    unreadable: str = ""
     isAsked: bool = False
     isCut: bool = False
     seconds: float = 0.0
@@ -104,6 +106,7 @@ def served(
         return Served(host, port, name, Outcome.PLAIN, why, plain=first, seconds=took)
     if outcome is Outcome.BROKEN and tls.alert is not None:
         outcome = Outcome.REFUSED
+    chain, unreadable = _chain(tls.tls)
     return Served(
         host,
         port,
@@ -114,7 +117,8 @@ def served(
         version=tls.tls.get_protocol_version_name() if outcome is Outcome.DONE else "",
         cipher=tls.tls.get_cipher_name() or "",
         alpn=tls.tls.get_alpn_proto_negotiated().decode("ascii", "backslashreplace"),
-        chain=_chain(tls.tls),
+        chain=chain,
+        unreadable=unreadable,
         isAsked=tls.isAsked,
         isCut=isCut,
         seconds=took,
@@ -154,9 +158,14 @@ def _hangsUp(tls: TLSTalk) -> bool:
     return not heard
 
 
-def _chain(tls: SSL.Connection) -> tuple[x509.Certificate, ...]:
+def _chain(tls: SSL.Connection) -> tuple[tuple[x509.Certificate, ...], str]:
+    """The certificates, or why they cannot be read: OpenSSL takes some that nobody else does."""
     try:
-        return tuple(tls.get_peer_cert_chain(as_cryptography=True) or ())
-    except ValueError:
-        # One that cannot be read at all.
-        return ()
+        chain = tuple(tls.get_peer_cert_chain(as_cryptography=True) or ())
+        for one in chain:
+            # Parts that are read only when somebody asks.
+            one.subject, one.issuer, one.serial_number  # noqa: B018
+    except Exception as error:
+        # cryptography has several for that, even KeyError.
+        return (), f"{type(error).__name__}: {error}"
+    return chain, ""

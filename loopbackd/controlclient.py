@@ -7,6 +7,9 @@ import json
 import os
 import re
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -151,6 +154,37 @@ class Trust:
         )
 
 
+@contextmanager
+def _inTime(sock: socket.socket, seconds: float) -> Iterator[None]:
+    """
+    Hang up after some time, even on somebody who says a byte now and then.
+
+    @raise TimeoutError: that was done.
+    """
+    isLate = threading.Event()
+
+    def hangUp() -> None:
+        isLate.set()
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hangUp)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException):
+        if isLate.is_set():
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
+    if isLate.is_set():
+        # What came until then looks like all of it.
+        raise TimeoutError
+
+
 class ControlClient:
     """
     Asks one daemon, once it is known whose it is; until then nothing is said.
@@ -209,9 +243,10 @@ class ControlClient:
         connection = None
         try:
             connection = self._connected()
-            connection.request(method, path, sent, fields)
-            answer = connection.getresponse()
-            said = answer.read(_LONGEST)
+            with _inTime(connection.sock, self._timeout):
+                connection.request(method, path, sent, fields)
+                answer = connection.getresponse()
+                said = answer.read(_LONGEST)
             if len(said) == _LONGEST:
                 raise ControlError(f"{self.address} answers without end")
             return answer.status, said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -179,3 +179,28 @@ def test_a_stranger_is_told_nothing(who: PeerIdentity, monkeypatch: pytest.Monke
         accepted, _ = server.accept()
         with accepted:
             assert accepted.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "drop", [b"HTTP/1.1 100 Continue\r\n\r\n", b"x", b"HTTP/1.1 200 OK\r\n\r\n"]
+)
+def test_a_byte_now_and_then(drop: bytes) -> None:
+    """Who never comes to an end is not waited for, whatever it is that comes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client, suppress(OSError):
+                client.settimeout(0.02)
+                while True:
+                    client.sendall(drop)
+                    with suppress(TimeoutError):
+                        if client.recv(65536) == b"":
+                            return
+
+        thread = Thread(target=serve)
+        thread.start()
+        client = ControlClient(Address("127.0.0.1", server.getsockname()[1]), 0.3)
+        with pytest.raises(ControlError, match="did not answer within"):
+            client.ask("GET", "/")
+        thread.join()

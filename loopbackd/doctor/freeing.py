@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -12,7 +13,7 @@ from typing import Final
 
 from loopbackd.doctor.checks.holding import Looker, stopping
 from loopbackd.doctor.checks.taken import isInTheWay
-from loopbackd.doctor.facts.holder import Holder, isSystemd
+from loopbackd.doctor.facts.holder import Holder
 from loopbackd.doctor.facts.sockets import sockets
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import findHolders, holdsSocket, stateOf
@@ -53,7 +54,7 @@ def whoToEnd(holder: Holder, looker: Looker, ancestors: Collection[int]) -> tupl
     @raise NotEnded: it is no use, or not ours to do.
     """
     process = holder.process
-    if holder.isSystemds or (process is not None and isSystemd(process)):
+    if holder.isSystemds:
         unit = holder.socketUnit
         how = "systemctl list-sockets, and stop that unit" if unit is None else unit.stopping
         raise NotEnded(f"systemd would start it again: {how}")
@@ -137,6 +138,7 @@ def endFamily(sockets: Mapping[int, Collection[int]], patience: float) -> Ended:
     inodes = {inode for held in sockets.values() for inode in held}
     done = Ended()
     asked: set[int] = set()
+    youngest = max((stateOf(pid).began for pid in sockets), default=0) or math.inf
     for _ in range(_ROUNDS):
         asked.update(sockets)
         ended = end(sockets, patience)
@@ -144,6 +146,13 @@ def endFamily(sockets: Mapping[int, Collection[int]], patience: float) -> Ended:
         sockets = heirs(inodes, asked)
         if not sockets:
             return done
+        for pid in sockets:
+            # Sockets can be passed on to anybody who takes what is sent to it (unix(7)).
+            if 0 < stateOf(pid).began < youngest:
+                raise NotEnded(
+                    f"pid {pid} was given the socket by who was ended, and is older: see what it"
+                    " is, and end it by hand"
+                )
     raise NotEnded(f"pid {min(sockets)} and its like are started faster than they are ended")
 
 

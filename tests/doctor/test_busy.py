@@ -13,7 +13,7 @@ from asuser import STRANGER, become, inChild
 from loopbackd.doctor import busy
 from loopbackd.doctor.busy import whoHolds, whoHoldsPath, whyNotListen
 from loopbackd.doctor.facts.cgroups import Belonging
-from loopbackd.doctor.facts.holder import Holder
+from loopbackd.doctor.facts.holder import Holder, isSystemd
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import Process, userName
 from loopbackd.peer.sockdiag import SocketRow, TCPState
@@ -44,8 +44,10 @@ def heldBy(monkeypatch):
     """Pretend that a process holds whatever is asked for."""
 
     def heldBy(found, systemdToo=False, belonging=None):
+        keeps = systemdToo or (found is not None and isSystemd(found))
+
         def holdersOf(rows):
-            one = Holder(0, "root", found, (), "S", belonging or Belonging(), systemdToo)
+            one = Holder(0, "root", found, (), "S", belonging or Belonging(), keeps)
             return {row.inode: replace(one, uid=row.uid, user=userName(row.uid)) for row in rows}
 
         monkeypatch.setattr(busy, "holdersOf", holdersOf)

@@ -178,6 +178,16 @@ def test_a_name_that_leads_nowhere(kinds: Kinds) -> None:
     assert kinds("no-such-name.invalid", 80) == ["name-unknown"]
 
 
+@pytest.mark.parametrize("host", ["fe80::1%nosuch", "255.255.255.255", "224.0.0.1"])
+def test_an_address_where_nobody_can_be(host: str) -> None:
+    """No firewall is blamed, and no number of another kind is shown as an error's."""
+    if ":" in host and not hasIPv6():
+        pytest.skip("no IPv6 here")
+    (one,) = [one for one in examine(Asked(host, 80)) if one.severity is Severity.PROBLEM]
+    assert one.kind == "cannot-connect"
+    assert "Unknown error" not in " ".join(one.evidence)
+
+
 def test_bound_and_not_listening(stack: ExitStack, kinds: Kinds) -> None:
     """Nobody can listen there, and nobody does."""
     sock = stack.enter_context(socket.socket())

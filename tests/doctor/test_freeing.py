@@ -6,7 +6,9 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given
@@ -120,6 +122,56 @@ def test_a_family_without_end(
         endFamily({2**22: {1}}, 0.1)
 
 
+TAKES = """
+import socket, sys, time
+print("there", flush=True)
+with socket.socket(fileno=0) as sock:
+    kept = socket.recv_fds(sock, 1, 1)
+    sock.send(b"!")
+    time.sleep(60)
+"""
+GIVES = """
+import signal, socket, sys, time
+server, taker = socket.create_server(("127.0.0.1", 0)), socket.socket(fileno=0)
+def give(*_):
+    socket.send_fds(taker, [b"."], [server.fileno()])
+    taker.recv(1)
+    sys.exit()
+signal.signal(signal.SIGTERM, give)
+print(server.getsockname()[1], flush=True)
+time.sleep(60)
+"""
+
+
+def test_who_was_given_the_socket(stack: ExitStack) -> None:
+    """Somebody who takes what is sent, as many services do, is not ended for it."""
+
+    def run(script: str, end: socket.socket) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=end, stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        stack.callback(process.stdout.close)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        return process
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        taker = run(TAKES, ours)
+        # The clock that says who is older has steps of 10 ms, and this takes longer.
+        assert taker.stdout is not None and taker.stdout.readline()
+        giver = run(GIVES, theirs)
+    assert giver.stdout is not None
+    port = int(giver.stdout.readline())
+    diag = SocketDiag()
+    stack.callback(diag.close)
+    (row,) = sockets(diag, port).listeners
+    with pytest.raises(NotEnded, match=f"pid {taker.pid} was given the socket"):
+        endFamily({giver.pid: {row.inode}}, 5)
+    assert giver.wait(PATIENCE) == 0 and taker.poll() is None
+
+
 def holder(pid: int, command: str = "nginx", **more: object) -> Holder:
     """Somebody."""
     return Holder(0, "root", Process(pid, command, "root"), **more)  # type: ignore[arg-type]
@@ -136,7 +188,7 @@ UNIT = SocketUnit("x.socket", "127.0.0.1:1", "x.service")
         (Holder(0, "root", isSystemds=True), "systemctl list-sockets"),
         (holder(42, isSystemds=True), "systemctl list-sockets"),
         (holder(42, isSystemds=True, socketUnit=UNIT), "systemctl stop x.socket x.service"),
-        (holder(1, "/lib/systemd/systemd --system"), "systemctl list-sockets"),
+        (holder(1, "/lib/systemd/systemd --system", isSystemds=True), "systemctl list-sockets"),
         (holder(42, belonging=Belonging(container="docker 0123")), "docker stop 0123"),
         (holder(42, belonging=Belonging(container="kubernetes 0123")), "crictl stop 0123"),
         (holder(42, belonging=Belonging("x.service")), "systemctl stop x.service"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from loopbackd.doctor.facts import holder as holderModule
 from loopbackd.doctor.facts.cgroups import Belonging
 from loopbackd.doctor.facts.holder import Holder, holderOf, holdersOf
 from loopbackd.doctor.facts.sockets import sockets
+from loopbackd.doctor.freeing import whoToEnd
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import Process
 
@@ -56,6 +59,25 @@ def test_a_stopped_process(serve: Serve) -> None:
     server.send_signal(signal.SIGSTOP)
     os.waitpid(server.pid, os.WUNTRACED)
     assert looked(port).state == "T"
+
+
+def test_who_only_calls_itself_systemd() -> None:
+    """It is told like anybody else, and ended like anybody else."""
+    script = "import socket, time; s = socket.create_server(('127.0.0.1', 0));"
+    script += "print(s.getsockname()[1], flush=True); time.sleep(60)"
+    executable, words = os.path.realpath(sys.executable), ["systemd", "-S", "-c", script]
+    process = subprocess.Popen(words, executable=executable, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        found = looked(int(process.stdout.readline()))
+        assert str(found).startswith(f"pid {process.pid} (systemd ") and not found.isSystemds
+        me = Looker(os.geteuid(), os.getpid(), found.belonging)
+        assert heldBy(found, me, "another", 80)[0] == str(found)
+        assert whoToEnd(found, me, ()) == (process.pid,)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_many_sockets_of_one_process() -> None:
@@ -117,7 +139,11 @@ ME = Looker(1000, 7)
             Looker(0, 7, Belonging(container="docker 01")),
             "stop it: kill 42",
         ),
-        (holder("/lib/systemd/systemd --user"), ME, "stop the socket unit that it keeps it for:"),
+        (
+            holder("/lib/systemd/systemd --user", isSystemds=True),
+            ME,
+            "stop the socket unit that it keeps it for:",
+        ),
         (Holder(0, "root", isSystemds=True), ME, "stop the socket unit that it keeps it for:"),
         (Holder(0, "root"), ME, "run as root to see the process"),
         (Holder(0, "root"), Looker(0, 7), "look in containers"),

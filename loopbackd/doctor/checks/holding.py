@@ -55,7 +55,7 @@ def heldBy(holder: Holder, looker: Looker, another: str, port: int = 0) -> tuple
     if process.pid == looker.pid:
         who = f"this very process (pid {process.pid})"
         return who, [f"two services want one address: {another}"]
-    if isSystemd(process):
+    if holder.isSystemds and isSystemd(process):
         return f"systemd (pid {process.pid})", [_stopUnit(holder), another]
     if holder.isSystemds:
         return f"{holder}, started by systemd", [_stopUnit(holder, isServed=True), another]

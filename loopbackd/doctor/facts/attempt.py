@@ -78,6 +78,9 @@ def attempt(diag: SocketDiag, host: str, port: int) -> Attempt:
 def _connect(sock: socket.socket, address: tuple[str, int]) -> int:
     try:
         error = sock.connect_ex(address)
+    except socket.gaierror:
+        # A zone that there is not; its number is no errno.
+        return errno.ENODEV
     except (OSError, OverflowError) as refused:
         return getattr(refused, "errno", None) or errno.EINVAL
     if error != errno.EINPROGRESS:

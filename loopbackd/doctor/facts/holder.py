@@ -127,9 +127,23 @@ def withUnits(
 
 
 def isSystemd(process: Process) -> bool:
-    """Whether it is systemd, the system's or a user's."""
+    """Whether it says that it is systemd, the system's or a user's; see L{Holder.isSystemds}."""
     program = os.path.basename(process.command.partition(" ")[0])
     return program == "systemd" or (process.pid == 1 and program == "init")
+
+
+def _isReally(process: Process) -> bool:
+    """Whether it is systemd indeed: anybody can call a process like that."""
+    if not isSystemd(process):
+        return False
+    exe = f"/proc/{process.pid}/exe"
+    try:
+        return process.pid == 1 or (
+            os.path.basename(os.readlink(exe).removesuffix(" (deleted)")) == "systemd"
+            and os.stat(exe).st_uid == 0
+        )
+    except OSError:
+        return False
 
 
 def _holder(inode: int, group: int, pids: tuple[int, ...]) -> Holder:
@@ -140,7 +154,7 @@ def _holder(inode: int, group: int, pids: tuple[int, ...]) -> Holder:
         # Read after the walk: a pid may have become somebody else's since.
         if (one := processOf(pid)) is not None and holdsSocket(pid, inode)
     }
-    keepers = [pid for pid in described if isSystemd(described[pid])]
+    keepers = [pid for pid in described if _isReally(described[pid])]
     isSystemds = bool(keepers) or path.endswith(_SYSTEMDS)
     # The oldest of a family of servers is the one that the others came from.
     rest = [pid for pid in described if pid not in keepers] or keepers

@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
 
 from loopbackd.loglines import reasonOf
 from loopbackd.net.endpoint import isLoopback
+
+_EVERYBODY: Final = "255.255.255.255"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,15 @@ def isOwn(host: str) -> bool:
     """
     if isLoopback(host):
         return True
+    if ip_address(host.partition("%")[0]).is_multicast or host == _EVERYBODY:
+        # It could be bound, and nobody can be connected to there.
+        return False
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind((host, 0))
+    except socket.gaierror:
+        return False
     except OSError as error:
         return error.errno not in (errno.EADDRNOTAVAIL, errno.EINVAL, errno.EAFNOSUPPORT)
     return True

@@ -203,6 +203,23 @@ def test_a_pid_file_that_was_left(tmp_path: Path, nobody: int) -> None:
     assert "pid-file-broken" in wrong(look(nobody, directory=tmp_path))
 
 
+@pytest.mark.parametrize("endless", ["pipe", "zeros"])
+def test_a_pid_file_of_somebody_elses(tmp_path: Path, endless: str) -> None:
+    """One that has no end, as anybody can put it into /tmp, is not waited for, nor read."""
+    path = tmp_path / "twistd.pid"
+    if endless == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    script = "import resource, sys; from pathlib import Path;"
+    script += "from loopbackd.doctor.facts.daemon import pidFileIn;"
+    script += "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30));"
+    script += "print(pidFileIn(Path(sys.argv[1])))"
+    command = [sys.executable, "-c", script, str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert (ran.stdout, ran.stderr) == ("None\n", "")
+
+
 def test_the_pid_file_of_a_daemon_that_runs(start: Callable[..., Running], tmp_path: Path) -> None:
     """It is as it should be; twistd refuses to start with those that are called wrong."""
     words = ["twistd", "-n", "loopbackd", "--listen", HERE]

@@ -16,6 +16,7 @@ from loopbackd.doctor.facts.control import ControlSeen, control
 from loopbackd.doctor.facts.plugins import Cache, Twistd, caches, twistd
 from loopbackd.doctor.facts.units import Unit, units
 from loopbackd.peer.process import Process, processOf
+from loopbackd.tls.files import readSmall
 from loopbackd.tls.store import stateDirectory
 
 PID_FILE: Final = "twistd.pid"
@@ -108,8 +109,9 @@ def _isDaemon(pid: int) -> bool:
 def pidFileIn(path: Path) -> PidFile | None:
     """What is in a pid file, and who that is."""
     try:
-        text = path.read_bytes()[:64].decode("ascii", "replace")
-    except OSError:
+        # Of a directory that may be anybody's, /tmp say.
+        text = readSmall(path)[:64].decode("ascii", "replace")
+    except (OSError, ValueError):
         return None
     try:
         pid = int(text)

@@ -91,6 +91,26 @@ def findHolders(inodes: Collection[int]) -> dict[int, list[int]]:
     return found
 
 
+def closedProcesses(uid: int) -> list[int]:
+    """
+    The processes of a user that do not let us look into them, the newest first: they have
+    privileges that we have not, or have changed their user (ptrace(2), PTRACE_MODE_READ).
+    """
+    return [pid for pid in _newestFirst() if _owner(pid) in (0, uid) and _isClosed(pid, uid)]
+
+
+def _isClosed(pid: int, uid: int) -> bool:
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+    except PermissionError:
+        # All of /proc of such a process may be root's: the user is in its status.
+        return f"\nUid:\t{uid}\t".encode() in (_read(f"/proc/{pid}/status") or b"")
+    except OSError:
+        # It is gone, or one of the kernel's own.
+        return False
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """

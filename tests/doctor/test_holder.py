@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from asuser import STRANGER, become, inChild
 from hypothesis import given
 from hypothesis import strategies as st
 from portservers import Serve
@@ -111,7 +112,17 @@ def test_a_pid_that_was_reused_meanwhile(monkeypatch: pytest.MonkeyPatch) -> Non
     with socket.socket() as sock:
         inode = os.fstat(sock.fileno()).st_ino
         monkeypatch.setattr(holderModule, "holdsSocket", lambda pid, inode: False)
-        assert holderOf(inode, 0) == Holder(0, "root")
+        found = holderOf(inode, 0)
+    assert (found.uid, found.process, found.others) == (0, None, ())
+
+
+def test_a_process_that_shuts_itself(serve: Serve, needsRoot: None) -> None:
+    """One that has changed its user without a new program is named as one that it may be."""
+    server, port = serve("as", str(STRANGER))
+    found = inChild(lambda: become(STRANGER), lambda: looked(port))
+    assert found.process is None and server.pid in [one.pid for one in found.closed]
+    said = heldBy(found, Looker(STRANGER, 7), "another")[1][0]
+    assert f"may not be looked into from here: pid {server.pid} (" in said
 
 
 def holder(command: str = "nginx", **more: object) -> Holder:
@@ -147,6 +158,11 @@ ME = Looker(1000, 7)
         (Holder(0, "root", isSystemds=True), ME, "stop the socket unit that it keeps it for:"),
         (Holder(0, "root"), ME, "run as root to see the process"),
         (Holder(0, "root"), Looker(0, 7), "look in containers"),
+        (
+            Holder(0, "root", closed=(Process(1, "init", "root"),)),
+            Looker(0, 7),
+            "see whether it is one that may not be looked into from here: pid 1 (init)",
+        ),
         (Holder(0, "root"), Looker(1000, 7, isBlind=True), "ask from a terminal as root"),
         (Holder(1000, "me"), Looker(1000, 7, isBlind=True), "ask from a terminal as root"),
     ],

@@ -131,6 +131,9 @@ def _unseen(holder: Holder, looker: Looker, port: int) -> tuple[str, list[str]]:
         return f"another user ({holder.user}{of})", [see, *(units if isListed else ())]
     if looker.isBlind:
         why = f"ask from a terminal as root, since this process may not see others: {ask}"
+    elif holder.closed:
+        names = ", ".join(f"pid {one.pid} ({one.command})" for one in holder.closed)
+        why = f"see whether it is one that may not be looked into from here: {names}"
     else:
         why = "look in containers, and for what the kernel itself does (NFS)"
     return f"a process of user {holder.user} that does not show itself", [why]

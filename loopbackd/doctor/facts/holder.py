@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from loopbackd.doctor.facts.cgroups import Belonging, belongingOf, groupOf, groupWith
@@ -14,6 +15,7 @@ from loopbackd.doctor.facts.forwarders import Forwarder, forwarderIn
 from loopbackd.doctor.facts.socketunits import SocketUnit, unitAt
 from loopbackd.peer.process import (
     Process,
+    closedProcesses,
     findHolders,
     holdsSocket,
     processOf,
@@ -23,6 +25,7 @@ from loopbackd.peer.process import (
 from loopbackd.peer.sockdiag import SocketRow
 
 _NOWHERE: Final = Belonging()
+_MOST_CLOSED: Final = 3
 _DAEMON: Final = re.compile(r"\btwistd?\b.* loopbackd\b")
 _SYSTEMDS: Final = "/init.scope"
 """Where systemd itself is, the system's as well as a user's, and where it makes sockets."""
@@ -45,6 +48,8 @@ class Holder:
     @ivar seconds: how long the process has been running; L{None} where that is not told.
     @ivar parent: what has started the process, if that is still there, and is not systemd.
     @ivar socketUnit: systemd's, which keeps the socket, where that is known.
+    @ivar closed: where no process can be seen: those of the user that do not let us look into them
+        although we are that user, or root; it may be one of these.
     """
 
     uid: int
@@ -58,6 +63,7 @@ class Holder:
     seconds: float | None = None
     parent: Process | None = None
     socketUnit: SocketUnit | None = None
+    closed: tuple[Process, ...] = ()
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -95,22 +101,20 @@ def holdersOf(rows: Iterable[SocketRow]) -> dict[int, Holder]:
     """Who has these sockets, by inode. Reads all of C{/proc} once, which takes milliseconds."""
     wanted = {row.inode: row for row in rows if row.inode}
     found = findHolders(wanted)
-    known: dict[tuple[tuple[int, ...], int], Holder] = {}
+    known: dict[tuple[tuple[int, ...], int, int], Holder] = {}
     holders = {}
     for inode, row in wanted.items():
         # A server with thousands of connections is looked at once.
-        pids = tuple(found.get(inode, ()))
-        holder = known.get((pids, row.cgroup))
-        if holder is None:
-            holder = known[pids, row.cgroup] = _holder(inode, row.cgroup, pids)
-        holders[inode] = replace(holder, uid=row.uid, user=userName(row.uid))
+        key = tuple(found.get(inode, ())), row.uid, row.cgroup
+        if key not in known:
+            known[key] = _holder(inode, *key)
+        holders[inode] = known[key]
     return holders
 
 
 def holderOf(inode: int, uid: int) -> Holder:
     """Who has that socket."""
-    holder = _holder(inode, 0, tuple(findHolders((inode,)).get(inode, ())))
-    return replace(holder, uid=uid, user=userName(uid))
+    return _holder(inode, tuple(findHolders((inode,)).get(inode, ())), uid, 0)
 
 
 def withUnits(
@@ -146,7 +150,8 @@ def _isReally(process: Process) -> bool:
         return False
 
 
-def _holder(inode: int, group: int, pids: tuple[int, ...]) -> Holder:
+def _holder(inode: int, pids: tuple[int, ...], uid: int, group: int) -> Holder:
+    user = userName(uid)
     path = groupWith(group) if group > 1 else ""
     described = {
         pid: one
@@ -159,13 +164,15 @@ def _holder(inode: int, group: int, pids: tuple[int, ...]) -> Holder:
     # The oldest of a family of servers is the one that the others came from.
     rest = [pid for pid in described if pid not in keepers] or keepers
     if not rest:
-        return Holder(0, "", belonging=belongingOf(path), isSystemds=isSystemds)
+        closed = () if isSystemds else _closed(uid)
+        belonging = belongingOf(path)
+        return Holder(uid, user, belonging=belonging, isSystemds=isSystemds, closed=closed)
     first, *others = sorted(rest, key=lambda pid: (stateOf(pid).began, pid))
     state = stateOf(first)
     parent = processOf(state.parent) if state.parent > 1 else None
     return Holder(
-        0,
-        "",
+        uid,
+        user,
         described[first],
         tuple(others),
         state.letter,
@@ -175,6 +182,13 @@ def _holder(inode: int, group: int, pids: tuple[int, ...]) -> Holder:
         _secondsSince(state.began),
         None if parent is None or isSystemd(parent) else parent,
     )
+
+
+def _closed(uid: int) -> tuple[Process, ...]:
+    if os.geteuid() not in (0, uid):
+        return ()
+    pids = islice(closedProcesses(uid), _MOST_CLOSED)
+    return tuple(one for pid in pids if (one := processOf(pid)) is not None)
 
 
 def _secondsSince(ticks: int) -> float | None:

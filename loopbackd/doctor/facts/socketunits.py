@@ -12,8 +12,8 @@ from loopbackd.doctor.facts.program import said
 from loopbackd.peer.netlink import plainAddress
 from loopbackd.peer.sockdiag import Address
 
-PATIENCE: Final = 2.0
-"""Seconds that systemd gets to answer."""
+PATIENCE: Final = 1.0
+"""Seconds that each systemd gets to answer."""
 
 _LIST: Final = ("list-sockets", "--all", "--output=json", "--no-pager")
 

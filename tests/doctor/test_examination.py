@@ -198,18 +198,22 @@ def test_bound_and_not_listening(stack: ExitStack, kinds: Kinds) -> None:
 def test_an_outgoing_connection(stack: ExitStack, kinds: Kinds) -> None:
     """A client of somebody else has got the port as its own."""
     server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-    client = stack.enter_context(socket.create_connection(server.getsockname()))
-    assert kinds("127.0.0.1", client.getsockname()[1]) == ["nothing-listens", "port-outgoing"]
+    # At an address of its own, where nobody else's client has the same port.
+    source = ("127.0.95.1", 0)
+    client = stack.enter_context(
+        socket.create_connection(server.getsockname(), source_address=source)
+    )
+    assert kinds("127.0.95.1", client.getsockname()[1]) == ["nothing-listens", "port-outgoing"]
 
 
 def test_time_wait(stack: ExitStack, look: Look) -> None:
     """A connection that has just ended, and how long the kernel keeps it."""
     server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-    client = socket.create_connection(server.getsockname())
+    client = socket.create_connection(server.getsockname(), source_address=("127.0.96.1", 0))
     port = client.getsockname()[1]
     accepted = stack.enter_context(server.accept()[0])
     client.close()
     assert accepted.recv(1) == b""
     accepted.close()
-    (one,) = [one for one in look("127.0.0.1", port) if one.kind == "port-closing"]
+    (one,) = [one for one in look("127.0.96.1", port) if one.kind == "port-closing"]
     assert "TIME_WAIT, free in " in one.says and one.severity is Severity.NOTE

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.threads import deferToThreadPool
 
 from loopbackd.logs import OncePerSecond
@@ -14,6 +14,7 @@ from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.process import findProcess, processOf, userName
 
 _MOST_USERS = 256
+_MOST_WAITING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,27 @@ def find(peer: PeerIdentity | None) -> Whois:
 def lookUp(reactor: Any, peer: PeerIdentity | None) -> Deferred[Whois]:
     """L{find}, off the reactor's thread."""
     return deferToThreadPool(reactor, reactor.getThreadPool(), find, peer)
+
+
+class LookUps:
+    """
+    Looks up one client after the other: several threads that walk through the processes of a big
+    machine at once leave the reactor's hardly a turn.
+
+    @param most: how many may wait; who comes behind them is not looked for.
+    """
+
+    def __init__(self, reactor: Any, most: int = _MOST_WAITING) -> None:
+        self._reactor = reactor
+        self._turn = DeferredLock()
+        self._most = most
+
+    def lookUp(self, peer: PeerIdentity | None) -> Deferred[Whois]:
+        """See L{lookUp}."""
+        if len(self._turn.waiting) >= self._most:
+            uid = None if peer is None else peer.uid
+            return succeed(Whois(uid, f"uid {uid}", missing="too many were to be looked for"))
+        return self._turn.run(lookUp, self._reactor, peer)
 
 
 class OncePerUser:

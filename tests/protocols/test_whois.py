@@ -8,11 +8,12 @@ from contextlib import closing
 
 import pytest
 from asuser import STRANGER, asUser
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from loopbackd.peer.identity import PeerIdentity, identify
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.protocols.whois import OncePerUser, Whois, find
+from loopbackd.protocols.whois import LookUps, OncePerUser, Whois, find
 
 SHUT = PeerIdentity(os.geteuid(), 0, None, "FIN_WAIT1", "")
 
@@ -71,3 +72,23 @@ def test_a_line_for_each_user() -> None:
     assert users.more(1) == " (1 more like it since the last such line)"
     said = [users.more(uid) for uid in range(1000, 3000)]
     assert said.count("") < 300 and said[-1] is None
+
+
+def test_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is looked for at a time; who comes behind those who wait is not, and is told at once."""
+    begun: list[Deferred[Whois]] = []
+
+    def begin(reactor: object, peer: PeerIdentity | None) -> Deferred[Whois]:
+        begun.append(Deferred())
+        return begun[-1]
+
+    monkeypatch.setattr("loopbackd.protocols.whois.lookUp", begin)
+    lookUps, told = LookUps(Clock(), most=2), []
+    for _ in range(5):
+        lookUps.lookUp(SHUT).addCallback(told.append)
+    assert len(begun) == 1
+    assert [one.uid for one in told] == [os.geteuid()] * 2
+    assert "too many" in str(told[0])
+    for number in range(3):
+        begun[number].callback(Whois(pid=number))
+    assert [one.pid for one in told[2:]] == [0, 1, 2]

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from loopbackd.connection import connectionOf
 from loopbackd.protocols.hello import shownAddress
-from loopbackd.protocols.whois import Whois, lookUp
+from loopbackd.protocols.whois import LookUps, Whois
 
 _log = Logger()
 
@@ -50,7 +50,7 @@ class Asking:
     """
 
     def __init__(self, reactor: Any, service: str) -> None:
-        self._reactor = reactor
+        self._lookUps = LookUps(reactor)
         self._lines = Lines(reactor)
         self.service = service
 
@@ -77,7 +77,7 @@ class Asking:
         if known is not None:
             return succeed(self._told(known, shown, host, how, answer, more))
         peer = None if connection is None else connection.peer
-        found = lookUp(self._reactor, peer)
+        found = self._lookUps.lookUp(peer)
         found.addErrback(lambda failure: Whois(missing=failure.getErrorMessage()))
         found.addCallback(self._told, shown, host, how, answer, more)
         # A request that is cancelled, since its client has left, cancels this one alone.

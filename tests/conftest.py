@@ -20,7 +20,7 @@ from running import CI, LOGGED, Running, launch
 from twisted.internet import reactor, task
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-pytest_plugins = ["peering"]
+pytest_plugins = ["javas", "peering"]
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -33,8 +33,10 @@ from loopbackd.doctor.checks.plugins import checkPlugins
 from loopbackd.doctor.checks.proxies import checkProxies
 from loopbackd.doctor.checks.taken import checkTaken
 from loopbackd.doctor.checks.units import checkUnits
+from loopbackd.doctor.debugged import aboutAddress, aboutNobody, sparedHosts
 from loopbackd.doctor.facts.attempt import Attempt, attempt
 from loopbackd.doctor.facts.daemon import daemon
+from loopbackd.doctor.facts.debugging import lookAtDebuggers
 from loopbackd.doctor.facts.holder import Holder, holdersOf
 from loopbackd.doctor.facts.hostsfile import readHosts
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
@@ -122,8 +124,11 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     holders = holdersOf(there.rows)
     who = {inode: str(holder) for inode, holder in holders.items()}
     states = {inode: holder.state for inode, holder in holders.items() if holder.state}
-    attempts = _attempts(hosts, asked.port)
+    debugging = lookAtDebuggers(SocketDiag())
+    spared = sparedHosts(hosts, there, holders, debugging, os.getcwd())
+    attempts = _attempts([host for host in hosts if host not in spared], asked.port)
     found = [
+        *aboutAddress(asked, debugging, spared),
         *examineWays(there, attempts, own),
         *checkAccepting(there, attempts, who, states),
         *checkListening(there, attempts, who, own),
@@ -134,6 +139,8 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
         *checkReach(there, attempts, who, own),
     ]
     yield from found
+    if own and not (there.listeners or there.missing):
+        yield from aboutNobody(asked, debugging, os.getcwd())
     yield from _speaking(asked, attempts)
     if not any(one.severity is Severity.PROBLEM for one in found):
         yield from unexplained(attempts)
@@ -158,6 +165,8 @@ def _taken(
 
 
 def _attempts(hosts: Sequence[str], port: int) -> list[Attempt]:
+    if not hosts:
+        return []
     with ThreadPoolExecutor(len(hosts)) as pool:
         return list(pool.map(lambda host: attempt(SocketDiag(), host, port), hosts))
 
@@ -165,7 +174,7 @@ def _attempts(hosts: Sequence[str], port: int) -> list[Attempt]:
 def unexplained(attempts: Sequence[Attempt]) -> Iterator[Finding]:
     """Nobody is sent away with a failure and no word about it."""
     failed = [one for one in attempts if one.error]
-    if len(failed) == len(attempts):
+    if failed and len(failed) == len(attempts):
         yield Finding(
             "cannot-connect",
             Severity.PROBLEM,

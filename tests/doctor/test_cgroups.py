@@ -25,6 +25,9 @@ ID = "0123456789abcdef" * 4
         ("/", Belonging()),
         ("/init.scope", Belonging()),
         ("/system.slice/nginx.service", Belonging("nginx.service")),
+        # No unit's name, and no word for a command that somebody is told to run.
+        ("/user.slice/user@1000.service/x; reboot #.service", Belonging()),
+        ("/user.slice/user@1000.service/--root=.service", Belonging()),
         ("/user.slice/user-1000.slice/session-2.scope", Belonging("session-2.scope")),
         (
             "/user.slice/user-1000.slice/user@1000.service/app.slice/app-code-1.scope",

@@ -19,6 +19,12 @@ PROXY = (
     [
         (PROXY, "172.17.0.2:80", "docker stop $(docker ps -q --filter publish=8080)"),
         ("docker-proxy", "", "docker stop $(docker ps -q --filter publish=PORT)"),
+        (
+            # Whoever runs what is said here would run this.
+            "docker-proxy -host-port $(reboot)",
+            "",
+            "docker stop $(docker ps -q --filter publish=PORT)",
+        ),
         ("rootlessport", "", "podman ps, and podman stop the container that publishes the port"),
         ("ssh -N -L 8080:db.example:5432 gate", "8080:db.example:5432", ""),
         ("/usr/bin/ssh -fNL8080:db:1 gate", "8080:db:1", ""),

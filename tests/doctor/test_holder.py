@@ -155,6 +155,11 @@ ME = Looker(1000, 7)
             ME,
             "stop the socket unit that it keeps it for:",
         ),
+        (
+            holder(belonging=Belonging("a\\x2db.service")),
+            ME,
+            r"stop what it belongs to: systemctl stop 'a\x2db.service'",
+        ),
         (Holder(0, "root", isSystemds=True), ME, "stop the socket unit that it keeps it for:"),
         (Holder(0, "root"), ME, "run as root to see the process"),
         (Holder(0, "root"), Looker(0, 7), "look in containers"),

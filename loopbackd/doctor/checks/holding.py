@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,10 +78,10 @@ def stopping(holder: Holder, looker: Looker) -> str:
         return ""
     kind, _, name = belonging.container.partition(" ")
     if kind in _CONTAINERS:
-        return _CONTAINERS[kind].format(name)
+        return _CONTAINERS[kind].format(shlex.quote(name))
     if belonging.unit.endswith(".service"):
         option = "--user " if belonging.isUsers else ""
-        return f"systemctl {option}stop {belonging.unit}"
+        return f"systemctl {option}stop {shlex.quote(belonging.unit)}"
     return ""
 
 

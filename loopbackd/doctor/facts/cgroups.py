@@ -24,6 +24,8 @@ _CONTAINERS: Final = tuple(
     )
 )
 _BARE: Final = re.compile(rf"/(?:(?P<kind>docker|lxc|libpod)|kubepods[^/]*(?:/[^/]+)*)/{_ID}$")
+_UNIT: Final = re.compile(r"(?!-)[A-Za-z0-9:_.@\\-]+\.(?:service|scope)")
+"""What systemd calls units (systemd.unit(5)): users can call groups of theirs anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,7 @@ def belongingOf(group: str) -> Belonging:
         container = f"{bare['kind'] or 'kubernetes'} {bare['id'][:12]}"
     isUsers = any(re.fullmatch(r"user@\d+\.service", part) for part in parts)
     units = [
-        part
-        for part in parts
-        if part.endswith((".service", ".scope")) and not re.match(r"user@|init\.scope", part)
+        part for part in parts if _UNIT.fullmatch(part) and not re.match(r"user@|init\.scope", part)
     ]
     unit = units[-1] if units and not container else ""
     return Belonging(unit, isUsers and bool(unit), container)

@@ -50,7 +50,9 @@ def forwarderIn(command: str) -> Forwarder | None:
         host, port = _option(words, "-container-ip"), _option(words, "-container-port")
         target = f"{host}:{port}" if host and port else ""
         published = _option(words, "-host-port")
-        return Forwarder(name, target, _DOCKER.format(port=published or "PORT"))
+        # Somebody may run what we say, and anybody can be called like that.
+        isPort = re.fullmatch("[0-9]{1,5}", published)
+        return Forwarder(name, target, _DOCKER.format(port=published if isPort else "PORT"))
     if name in _CONTAINERS:
         return Forwarder(name, "", _CONTAINERS[name])
     if name in ("ssh", "autossh"):

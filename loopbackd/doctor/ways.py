@@ -56,7 +56,8 @@ def _firewall(
 def _way(host: str, port: int, isWithin: bool) -> Way:
     source = sourceTo(host, port)
     name = "lo" if isWithin else interfaceOf(source)
-    return Way(source, host, port, name, os.geteuid(), isWithin)
+    # A zone is anybody's words, and no part of what filters see.
+    return Way(source, host.partition("%")[0], port, name, os.geteuid(), isWithin)
 
 
 def _ports(there: Sockets, attempts: Sequence[Attempt]) -> Iterator[Finding]:

@@ -90,31 +90,42 @@ def block(chain: Chain, base: Chain | None = None, isPolicy: bool = False) -> Bl
 
 
 INPUT = Chain("iptables", "filter", "INPUT", (), "input", "drop")
+OUTPUT = Chain("iptables", "filter", "OUTPUT", (), "output", "drop")
+OF_UFW = Chain("iptables", "filter", "INPUT", (Rule("", target="ufw-user-input"),), "input", "drop")
+PANIC = Chain("nft", "inet firewalld_policy_drop", "raw_output", (), "output", "drop")
+OF_FIREWALLD = Chain("nft", "inet firewalld", "filter_INPUT", (), "input")
+OWN = Chain("nft", "inet own", "in", (), "input")
 
 
 @pytest.mark.parametrize(
     ("blocks", "inUse", "best"),
     [
-        ([block(INPUT)], frozenset({"iptables"}), "iptables -I INPUT -i lo -p tcp --dport 80 -j"),
-        ([block(INPUT, isPolicy=True)], frozenset({"iptables"}), "iptables -I INPUT -i lo -j"),
+        ([block(INPUT)], frozenset(), "iptables -I INPUT -i lo -p tcp --dport 80 -j ACCEPT"),
+        ([block(INPUT, isPolicy=True)], frozenset(), "iptables -I INPUT -i lo -j ACCEPT"),
         (
-            [block(Chain("iptables", "filter", "ufw-user-input"), INPUT)],
+            [block(INPUT), block(OUTPUT)],
+            frozenset(),
+            "iptables -I INPUT -i lo -p tcp --dport 80 -j ACCEPT"
+            " && iptables -I OUTPUT -o lo -p tcp --dport 80 -j ACCEPT",
+        ),
+        (
+            [block(Chain("iptables", "filter", "ufw-user-input"), OF_UFW)],
             UFW,
             "ufw prepend allow in on lo to any port 80 proto tcp",
         ),
-        ([block(INPUT, isPolicy=True)], UFW, "ufw reload"),
-        ([], UFW, "ufw allow in on lo to any port 80 proto tcp"),
-        ([], FIREWALLD, "firewall-cmd --add-port=80/tcp"),
+        ([block(INPUT, isPolicy=True)], UFW, "/usr/lib/ufw/ufw-init flush-all && ufw reload"),
+        ([], UFW, "ufw prepend allow in on lo to any port 80 proto tcp"),
+        ([block(OWN)], UFW, "nft insert rule inet own in iifname lo tcp dport 80 accept"),
+        ([], FIREWALLD, "firewall-cmd --panic-off"),
+        ([block(PANIC, isPolicy=True)], FIREWALLD, "firewall-cmd --panic-off"),
+        ([block(OF_FIREWALLD)], FIREWALLD, "firewall-cmd --reload"),
         (
-            [block(Chain("nft", "inet firewalld_policy_drop", "filter_input", (), "input"))],
+            [block(INPUT)],
             FIREWALLD,
-            "firewall-cmd --panic-off",
+            "firewall-cmd --direct --add-rule ipv4 filter INPUT -1 -i lo -p tcp --dport 80"
+            " -j ACCEPT",
         ),
-        (
-            [block(Chain("nft", "inet own", "in", (), "input"))],
-            FIREWALLD,
-            "nft insert rule inet own in iifname lo tcp dport 80 accept",
-        ),
+        ([block(OWN)], FIREWALLD, "nft insert rule inet own in iifname lo tcp dport 80 accept"),
         (
             [block(Chain("nft", "inet a;b", "c'd", (), "input"))],
             frozenset({"nft"}),
@@ -124,7 +135,7 @@ INPUT = Chain("iptables", "filter", "INPUT", (), "input", "drop")
 )
 def test_what_allows(blocks: list[Block], inUse: frozenset[str], best: str) -> None:
     """By whoever writes the rules, since they are written again; what others named is quoted."""
-    assert next(allowing(WAY, blocks, Rules((), inUse))).startswith(f"as root: {best}")
+    assert next(allowing(WAY, blocks, Rules((), inUse))) == f"as root: {best}"
 
 
 def test_rules_that_could_not_be_read() -> None:
@@ -143,3 +154,12 @@ def test_a_long_rule() -> None:
     found: list[Finding] = list(checkFirewall(listening(), [one], {HERE: WAY}, {HERE: read}))
     assert all(len(line) < 400 for line in found[0].evidence)
     assert found[0].evidence[-1].endswith("xxx...")
+
+
+def test_a_firewall_that_may_not_be_read() -> None:
+    """Root within a container is told why, and no less than others are."""
+    one = Attempt(HERE, 80, errno.ETIMEDOUT)
+    read = Rules((), frozenset({"nft", "iptables"}), failed=("nft: not permitted",))
+    (found,) = checkFirewall(listening(), [one], {HERE: WAY}, {HERE: read})
+    assert not any(line.startswith("no rule") for line in found.evidence)
+    assert any(line.endswith("-I INPUT -i lo -p tcp --dport 80 -j ACCEPT") for line in found.remedy)

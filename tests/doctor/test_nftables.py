@@ -29,7 +29,7 @@ def ruleset(*expressions: Any, more: tuple[Any, ...] = ()) -> str:
 
 def applies(text: str, one: Packet) -> bool | None:
     """Whether all that the first rule asks holds."""
-    ((chain),) = parseRuleset(text, 6 if one.facts["family"] == "ipv6" else 4)
+    (chain,) = parseRuleset(text, 6 if one.facts["family"] == "ipv6" else 4)
     held = [condition.holds(one.facts) for condition in chain.rules[0].conditions]
     return False if False in held else (None if None in held else True)
 
@@ -104,6 +104,19 @@ def test_an_expression(expression: Any, wanted: bool | None) -> None:
     assert applies(ruleset(expression, more=(NAMED, OTHERS)), packet()) is wanted
 
 
+def test_sets_that_are_not_told() -> None:
+    """What they do may be; what names none is as sure as ever."""
+    named = {"set": {"family": "inet", "table": "t", "name": "ports"}}
+    for expression, wanted in [(match(DPORT, "@ports"), None), (match(DPORT, 81), False)]:
+        text = ruleset(expression, more=(named,))
+        (chain,) = parseRuleset(text, 4, hasElements=False)
+        assert [one.holds(packet().facts) for one in chain.rules[0].conditions] == [wanted]
+    assert applies(ruleset(match(DPORT, "@ports"), more=(named,)), packet()) is False
+    text = ruleset({"vmap": {"key": DPORT, "data": "@ports"}}, more=(named,))
+    (chain,) = parseRuleset(text, 4, hasElements=False)
+    assert [one.holds(packet().facts) for one in chain.rules[0].conditions] == [None]
+
+
 def test_a_header_of_another_version() -> None:
     """What is asked of IPv4's is not asked of IPv6."""
     assert applies(ruleset(match(payload("ip", "saddr"), "@all")), packet("::1")) is not True
@@ -126,7 +139,7 @@ def test_a_header_of_another_version() -> None:
 )
 def test_a_verdict(statement: Any, verdict: str) -> None:
     """What becomes of a packet."""
-    ((chain),) = parseRuleset(ruleset(statement), 4)
+    (chain,) = parseRuleset(ruleset(statement), 4)
     assert chain.rules[0].verdict == verdict
 
 
@@ -134,7 +147,7 @@ def test_a_map_of_verdicts() -> None:
     """Each of them is a rule, and what follows is for the rest."""
     data = {"set": [[22, {"accept": None}], [80, {"jump": {"target": "far"}}]]}
     text = ruleset({"vmap": {"key": DPORT, "data": data}}, {"drop": None})
-    ((chain),) = parseRuleset(text, 4)
+    (chain,) = parseRuleset(text, 4)
     facts = packet().facts
     held = [all(one.holds(facts) for one in rule.conditions) for rule in chain.rules]
     assert [(one.verdict, one.target) for one in chain.rules] == [

@@ -14,6 +14,9 @@ AS_ROOT: Final = "as root: "
 
 _WAY_OUT: Final = frozenset({"output", "postrouting", "egress"})
 _BOTH: Final = 2
+_FIREWALLD: Final = "inet firewalld"
+_PANIC: Final = "inet firewalld_policy_drop"
+_UFWS: Final = ("ufw-", "ufw6-")
 
 
 def allowing(way: Way, blocks: Sequence[Block], rules: Rules) -> Iterator[str]:
@@ -36,7 +39,7 @@ def allowing(way: Way, blocks: Sequence[Block], rules: Rules) -> Iterator[str]:
     if "nft" in rules.inUse:
         rule = f"iifname lo tcp dport {way.port} accept" if way.isWithin else "... accept"
         yield (
-            f"{AS_ROOT}nft list ruleset, and in the chain that does it:"
+            "or with nft, as root: look for the chain that does it (nft list ruleset), and"
             f" nft insert rule FAMILY TABLE CHAIN {rule}"
         )
     if "iptables" in rules.inUse and way.isWithin:
@@ -50,24 +53,49 @@ def allowing(way: Way, blocks: Sequence[Block], rules: Rules) -> Iterator[str]:
 
 def _byManager(way: Way, blocks: Sequence[Block], rules: Rules) -> Iterator[str]:
     """With those who write the rules for their users, since they write them again."""
-    port = way.port
     if "firewalld" in rules.inUse:
-        tables = {one.base.table for one in blocks}
-        if any("firewalld_policy_drop" in table for table in tables):
-            yield f"{AS_ROOT}firewall-cmd --panic-off"
-        elif not blocks or any("firewalld" in table for table in tables):
-            yield f"{AS_ROOT}firewall-cmd --add-port={port}/tcp"
+        yield from _byFirewalld(way, blocks)
     if "ufw" in rules.inUse:
-        isUfws = any(one.chain.name.startswith(("ufw-", "ufw6-")) for one in blocks)
-        if isUfws and way.isWithin:
-            yield f"{AS_ROOT}ufw prepend allow in on lo to any port {port} proto tcp"
-        elif isUfws:
-            yield f"{AS_ROOT}ufw prepend allow out to {way.host} port {port} proto tcp"
-        elif not blocks:
-            yield f"{AS_ROOT}ufw allow in on lo to any port {port} proto tcp"
-        elif any(one.isPolicy and one.base.program != "nft" for one in blocks):
-            # Its policies, without its rules: somebody has flushed them.
-            yield f"{AS_ROOT}ufw reload"
+        yield from _byUfw(way, blocks)
+
+
+def _byFirewalld(way: Way, blocks: Sequence[Block]) -> Iterator[str]:
+    # By itself it lets through whatever goes over lo, but in its panic mode.
+    if not blocks or any(one.base.table == _PANIC for one in blocks):
+        yield f"{AS_ROOT}firewall-cmd --panic-off"
+    elif all(one.base.table == _FIREWALLD for one in blocks) and way.isWithin:
+        yield f"{AS_ROOT}firewall-cmd --reload"
+    elif all(_isOfFilter(one.base) for one in blocks):
+        version = "ipv6" if ":" in way.host else "ipv4"
+        direct = f"firewall-cmd --direct --add-rule {version} filter"
+        yield AS_ROOT + " && ".join(
+            f"{direct} {shlex.quote(one.base.name)} -1 {words} -j ACCEPT"
+            for one in blocks
+            for words in _ofIptables(one, way)
+        )
+
+
+def _byUfw(way: Way, blocks: Sequence[Block]) -> Iterator[str]:
+    if not all(_isOfFilter(one.base) for one in blocks):
+        return
+    if any(not _leadsTo(one.base, _UFWS) for one in blocks):
+        # Its policies without its rules: they were flushed, and it does not see that.
+        yield f"{AS_ROOT}/usr/lib/ufw/ufw-init flush-all && ufw reload"
+        return
+    ways = dict.fromkeys("out" if _side(one.base) == "o" else "in" for one in blocks) or ("in",)
+    to = "any" if way.isWithin else way.host
+    interface = f" on {shlex.quote(way.interface)}" if way.interface else ""
+    yield AS_ROOT + " && ".join(
+        f"ufw prepend allow {one}{interface} to {to} port {way.port} proto tcp" for one in ways
+    )
+
+
+def _isOfFilter(base: Chain) -> bool:
+    return base.program != "nft" and base.table == "filter"
+
+
+def _leadsTo(base: Chain, names: tuple[str, ...]) -> bool:
+    return any(rule.target.startswith(names) for rule in base.rules)
 
 
 def _accepting(block: Block, way: Way) -> Iterator[str]:

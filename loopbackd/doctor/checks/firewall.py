@@ -158,7 +158,7 @@ def _read(blocks: Sequence[Block], rules: Rules) -> Iterator[str]:
         via = "" if one.chain is one.base else f" (reached from chain {one.base.name})"
         may = "" if one.isSure else ", which may apply"
         yield f"{one.base.program}: {one.chain}{via}: {text}{may}"
-    if not blocks and not rules.missing:
+    if not blocks and not rules.missing and (rules.chains or not rules.failed):
         yield "no rule of nftables or iptables that was read does so"
     if rules.missing:
         yield rules.missing

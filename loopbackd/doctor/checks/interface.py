@@ -55,7 +55,8 @@ def _withoutIPv6(lo: Interface, failed: Sequence[Attempt], isBeside: bool) -> It
             remedy = (f"as root: sysctl -w {' '.join(f'{name}=0' for name in names)}",)
         else:
             how = "lo does not have it, though IPv6 is on"
-            remedy = (f"as root: ip -6 addr add {one.host}/128 dev lo",)
+            address = one.host.partition("%")[0]
+            remedy = (f"as root: ip -6 addr add {address}/128 dev lo",)
         yield Finding(
             "no-ipv6",
             Severity.NOTE if isBeside else Severity.PROBLEM,

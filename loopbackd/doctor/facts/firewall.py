@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -17,9 +17,15 @@ from loopbackd.doctor.facts.rules import Chain, Rules
 _LEGACY: Final = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
 _UFW: Final = "/etc/ufw/ufw.conf"
 _NFT: Final = ("nft", "-j", "list", "ruleset")
-_WORDS: Final = ("nft", "-a", "list", "ruleset")
+_TERSE: Final = ("nft", "-j", "-t", "list", "ruleset")
+_WORDS: Final = ("nft", "-a", "-t", "list", "ruleset")
 _UFW_STATUS: Final = ("ufw", "status")
 _FIREWALLD: Final = ("firewall-cmd", "--state")
+_NOTHING: Final = Said()
+_BESIDE: Final = frozenset({_TERSE, _WORDS, _UFW_STATUS, _FIREWALLD})
+"""What may fail without a word about it: others say the same, or they are not in use."""
+
+_PROGRAMS: Final = ("nft", "iptables")
 
 
 def firewall(host: str) -> Rules:
@@ -32,11 +38,11 @@ def firewall(host: str) -> Rules:
         return Rules((), _asFarAsSeen(), "only root may read the firewall's rules")
     version = 6 if ":" in host else 4
     saves = _saves(version)
-    answers = _ask([_NFT, _WORDS, _UFW_STATUS, _FIREWALLD, *((name,) for name in saves)])
+    answers = _ask([_NFT, _TERSE, _WORDS, _UFW_STATUS, _FIREWALLD, *((name,) for name in saves)])
     failed = [
         f"{' '.join(command)}: {one.failed}"
         for command, one in answers.items()
-        if one.failed and command not in (_WORDS, _UFW_STATUS, _FIREWALLD)
+        if one.failed and command not in _BESIDE
     ]
     chains: list[Chain] = []
     instead: set[str] = set()
@@ -47,12 +53,14 @@ def firewall(host: str) -> Rules:
             tables = {one.table for one in found if _isWhole(answers[(name,)].text, one.table)}
             instead |= {f"{'ip6' if version == 6 else 'ip'} {table}" for table in tables}
     try:
-        ofNft = _ofNft(answers.get(_NFT), answers.get(_WORDS), version)
+        ofNft = _ofNft(answers, version)
     except ValueError as error:
         ofNft = []
         failed.append(f"nft: {error}")
     chains += [one for one in ofNft if one.table not in instead]
     inUse = {one.program.partition("-")[0] for one in chains} | _managers(answers)
+    if failed:
+        inUse |= _installed()
     return Rules(tuple(chains), frozenset(inUse), failed=tuple(failed))
 
 
@@ -64,7 +72,7 @@ def sourceTo(host: str, port: int) -> str:
             sock.connect((host, port))
             return str(sock.getsockname()[0]).partition("%")[0]
         except OSError:
-            return host
+            return host.partition("%")[0]
 
 
 def _ask(commands: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Said]:
@@ -94,13 +102,18 @@ def _isWhole(text: str, table: str) -> bool:
     return f"`{table}'" not in "".join(one for one in text.splitlines() if one.startswith("#"))
 
 
-def _ofNft(rules: Said | None, words: Said | None, version: int) -> list[Chain]:
-    if rules is None or rules.failed:
+def _ofNft(answers: Mapping[tuple[str, ...], Said], version: int) -> list[Chain]:
+    whole, terse = answers.get(_NFT, _NOTHING), answers.get(_TERSE, _NOTHING)
+    hasElements = not whole.failed
+    # Sets of a hundred thousand addresses take nft its time; rules do not.
+    said = whole if hasElements else terse
+    if said.failed or not said.text:
         return []
-    return worded(parseRuleset(rules.text, version), words.text if words else "")
+    words = answers.get(_WORDS, _NOTHING).text
+    return worded(parseRuleset(said.text, version, hasElements), words)
 
 
-def _managers(answers: dict[tuple[str, ...], Said]) -> set[str]:
+def _managers(answers: Mapping[tuple[str, ...], Said]) -> set[str]:
     """Those that write the rules for their users."""
     found = set()
     if _UFW_STATUS in answers and "Status: active" in answers[_UFW_STATUS].text:
@@ -110,10 +123,13 @@ def _managers(answers: dict[tuple[str, ...], Said]) -> set[str]:
     return found
 
 
+def _installed() -> set[str]:
+    return {one for one in _PROGRAMS if shutil.which(one)}
+
+
 def _asFarAsSeen() -> frozenset[str]:
     """What there is, as far as everybody may know."""
-    found = {one for one in ("nft", "iptables") if shutil.which(one)}
-    found |= _managers(_ask([_FIREWALLD]))
+    found = _installed() | _managers(_ask([_FIREWALLD]))
     if any(line.strip().lower() == "enabled=yes" for line in _read(_UFW).splitlines()):
         found.add("ufw")
     return frozenset(found)

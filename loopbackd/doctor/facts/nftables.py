@@ -35,17 +35,19 @@ _UNKNOWN: Final = (ValueError, LookupError, TypeError, AttributeError, Recursion
 _HANDLE: Final = re.compile(r"(?P<words>.*) # handle (?P<handle>\d+)$")
 
 
-def parseRuleset(text: str, version: int) -> list[Chain]:
+def parseRuleset(text: str, version: int, hasElements: bool = True) -> list[Chain]:
     """
     Understand a ruleset.
 
     @param version: of IP: 4 or 6; the tables of the other one are left out.
+    @param hasElements: the elements of named sets are told, too; else whatever is asked of one may
+        be so.
     @return: its chains; the texts of their rules are their handles (see L{worded}).
     @raise ValueError: it is none.
     """
     try:
         entries = list(json.loads(text)["nftables"])
-        return list(_chains(entries, _FAMILIES[version]).values())
+        return list(_chains(entries, _FAMILIES[version], hasElements).values())
     except _UNKNOWN as error:
         raise ValueError(f"not a ruleset: {error}") from None
 
@@ -93,14 +95,17 @@ def _read(text: str) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], 
     return words, devices
 
 
-def _chains(entries: list[Any], families: frozenset[str]) -> dict[tuple[str, str], Chain]:
+def _chains(
+    entries: list[Any], families: frozenset[str], hasElements: bool
+) -> dict[tuple[str, str], Chain]:
     sets: dict[str, Sets] = {}
+    otherwise = [] if hasElements else [None]
     for entry in entries:
         for kind in ("set", "map"):
             if entry.get(kind):
                 one = entry[kind]
                 table = f"{one['family']} {one['table']}"
-                sets.setdefault(table, {})[one["name"]] = one.get("elem", [])
+                sets.setdefault(table, {})[one["name"]] = one.get("elem", otherwise)
     found: dict[tuple[str, str], Chain] = {}
     rules: dict[tuple[str, str], list[Rule]] = {}
     for entry in entries:
@@ -164,7 +169,12 @@ def _with(rule: Rule, kind: str, value: Any, sets: Sets) -> Rule:
 
 
 def _mapped(rule: Rule, value: Mapping[str, Any], sets: Sets) -> Iterator[Rule]:
-    for key, verdict in setOf(value["data"], sets):
+    elements = setOf(value["data"], sets)
+    if None in elements:
+        # A map that nobody tells may do anything, also nothing.
+        yield replace(rule, conditions=(*rule.conditions, UNKNOWN), verdict="drop")
+        return
+    for key, verdict in elements:
         found = conditionOfKey(value["key"], listed([key]))
         one = replace(rule, conditions=(*rule.conditions, found))
         for kind, target in verdict.items():

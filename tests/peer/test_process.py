@@ -36,6 +36,8 @@ def test_newestProcessIsNamedFirst(listen, spawn):
     """Of two processes that share a socket the newer one is named."""
     listener = listen()
     child = spawn(listener)
+    if child.pid < os.getpid():
+        pytest.skip("the system has begun again with small pids meanwhile")
     assert findProcess(inodeOf(listener), os.geteuid()) == Process(child.pid, "cat", ME)
 
 
@@ -45,7 +47,7 @@ def test_manyAtOnce(listen, spawn):
     child = spawn(shared)
     inodes = [inodeOf(mine), inodeOf(shared)]
     found = findProcesses([*inodes, 0, 1])
-    assert list(found) == [inodes[1], inodes[0]]
+    assert sorted(found) == sorted(inodes)
     assert [found[inode].pid for inode in inodes] == [os.getpid(), child.pid]
     assert findProcesses([]) == {}
 

@@ -238,11 +238,11 @@ FROM_HOME = {"redirected", "report"}
 
 def attack(page: Any, base: str, way: str) -> Any:
     """Let the page loose on a server; what it tried, and what it could read."""
-    found = page.evaluate("([base, way]) => attack(base, way)", [base, way])
+    # Those of the attack before; a window that is closed too soon has not asked for anything yet.
     for other in page.context.pages:
         if other is not page:
             other.close()
-    return found
+    return page.evaluate("([base, way]) => attack(base, way)", [base, way])
 
 
 def leaked(read: dict[str, str]) -> dict[str, str]:

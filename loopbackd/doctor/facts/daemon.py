@@ -21,6 +21,7 @@ from loopbackd.tls.store import stateDirectory
 
 PID_FILE: Final = "twistd.pid"
 _RUNNERS: Final = frozenset({b"twistd", b"twist"})
+_INSTALLED: Final = version("loopbackd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def daemon(
     with ThreadPoolExecutor(1) as pool:
         known = pool.submit(units)
         return Daemon(
-            version("loopbackd"),
+            _INSTALLED,
             control(address, otherwise),
             caches=caches(),
             twistd=twistd(environ),

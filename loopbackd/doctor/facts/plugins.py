@@ -137,7 +137,7 @@ def twistd(environ: Mapping[str, str], executable: str = sys.executable) -> Twis
     """
     here = Path(executable).parent
     own = here / "twistd"
-    ours = str(own) if own.exists() else ""
+    ours = str(own) if os.path.exists(own) else ""
     path = shutil.which("twistd", path=environ.get("PATH", ""))
     if path is None:
         return Twistd(ours=ours)
@@ -176,7 +176,7 @@ def _isSame(one: Path, other: Path) -> bool:
 def _hasPackage(prefix: Path, environ: Mapping[str, str]) -> bool:
     """Whether loopbackd is installed below a prefix, or for the user where that is the system's."""
     prefixes = [prefix]
-    if not (prefix / "pyvenv.cfg").exists():
+    if not os.path.exists(prefix / "pyvenv.cfg"):
         home = environ.get("HOME", "")
         prefixes += [prefix / "local", *([Path(home) / ".local"] if home else [])]
     patterns = [

@@ -36,7 +36,8 @@ class Process:
 
 def findProcess(inode: int, uid: int) -> Process | None:
     """
-    Find a process that has a socket open: the owner's before all others, the newest first.
+    Find a process that has a socket open: the owner's before all others, and of several the one
+    with the highest pid, which is the newest until pids begin again.
 
     @param inode: the socket.
     @param uid: its owner.
@@ -45,7 +46,7 @@ def findProcess(inode: int, uid: int) -> Process | None:
     if not inode:
         return None
     others = []
-    for pid in _newestFirst():
+    for pid in _highestFirst():
         if _owner(pid) != uid:
             others.append(pid)
         elif (found := _holder(pid, inode)) is not None:
@@ -58,13 +59,13 @@ def findProcess(inode: int, uid: int) -> Process | None:
 
 def findProcesses(inodes: Collection[int]) -> dict[int, Process]:
     """
-    The same for many sockets, in one walk through the processes, the newest first.
+    The same for many sockets, whoever owns them, in one walk through the processes.
 
     @return: the processes that could be found, by inode.
     """
     found: dict[int, Process] = {}
     links = {f"socket:[{inode}]": inode for inode in inodes if inode}
-    for pid in _newestFirst() if links else ():
+    for pid in _highestFirst() if links else ():
         for descriptor, link in _descriptors(pid):
             inode = links.get(link or "")
             if link is not None and inode is not None and inode not in found:
@@ -84,7 +85,7 @@ def findHolders(inodes: Collection[int]) -> dict[int, list[int]]:
     """
     found: dict[int, list[int]] = {}
     links = {f"socket:[{inode}]": inode for inode in inodes if inode}
-    for pid in _newestFirst() if links else ():
+    for pid in _highestFirst() if links else ():
         there = {links[link] for _, link in _descriptors(pid) if link in links}
         for inode in there:
             found.setdefault(inode, []).append(pid)
@@ -93,10 +94,10 @@ def findHolders(inodes: Collection[int]) -> dict[int, list[int]]:
 
 def closedProcesses(uid: int) -> list[int]:
     """
-    The processes of a user that do not let us look into them, the newest first: they have
+    The processes of a user that do not let us look into them, the highest pid first: they have
     privileges that we have not, or have changed their user (ptrace(2), PTRACE_MODE_READ).
     """
-    return [pid for pid in _newestFirst() if _owner(pid) in (0, uid) and _isClosed(pid, uid)]
+    return [pid for pid in _highestFirst() if _owner(pid) in (0, uid) and _isClosed(pid, uid)]
 
 
 def _isClosed(pid: int, uid: int) -> bool:
@@ -155,7 +156,7 @@ def userName(uid: int) -> str:
         return f"uid {uid}"
 
 
-def _newestFirst() -> list[int]:
+def _highestFirst() -> list[int]:
     try:
         names = os.listdir("/proc")
     except OSError:

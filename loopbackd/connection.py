@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from twisted.internet import error
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from loopbackd.hostport import joined
 from loopbackd.iloopbackd import IConnectionWatcher
 
 if TYPE_CHECKING:
@@ -111,10 +113,9 @@ class Connection:
     @property
     def shownRemote(self) -> str:
         """Where it comes from, as people write it, and who a PROXY header claims it is for."""
-        host, port = getattr(self.remote, "host", None), getattr(self.remote, "port", None)
         where = "unix"
-        if host is not None:
-            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if isinstance(self.remote, (IPv4Address, IPv6Address)):
+            where = joined(self.remote.host, self.remote.port)
         if self.claimed is not None:
             where += f" (claims {self.claimed[0]} port {self.claimed[1]})"
         return where

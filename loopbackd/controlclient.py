@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from loopbackd.hostport import joined
 from loopbackd.loglines import escape, reasonOf
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.netlink import SocketDiag
@@ -39,7 +40,7 @@ _ROOT: Final = 0
 _TIMEOUT: Final = 30.0
 _LONGEST: Final = 1 << 27
 """Bytes of an answer."""
-_ENDPOINT: Final = re.compile(r"tcp6?:([0-9]+)(?::interface=(.+))?")
+_ENDPOINT: Final = re.compile(r"tcp6?:([0-9]{1,5})(?::interface=(.+))?")
 
 
 class ControlError(Exception):
@@ -65,8 +66,7 @@ class Address:
     def __str__(self) -> str:
         if self.path:
             return f"unix:{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{joined(self.host, self.port)}"
 
 
 def addressOf(text: str) -> Address:
@@ -83,7 +83,7 @@ def addressOf(text: str) -> Address:
     endpoint = _ENDPOINT.fullmatch(text)
     if endpoint is not None:
         host = (endpoint[2] or "127.0.0.1").replace("\\", "")
-        text = f"[{host}]:{endpoint[1]}" if ":" in host else f"{host}:{endpoint[1]}"
+        text = joined(host, int(endpoint[1]))
     if text.isascii() and text.isdigit():
         text = f"127.0.0.1:{text}"
     try:

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from loopbackd.hostport import bracketed, joined
 from loopbackd.httpsettings import Conditions, StubSettings
 from loopbackd.service import Loopback
 from loopbackd.stubs.journal import Entry
@@ -44,9 +45,9 @@ def expecting(loopback: Loopback, service: str = "test") -> Expecting:
         raise TypeError(f"service {service!r} is no HTTP test service; make it protocol 'http'")
     address = loopback.addresses[service][0]
     host = getattr(address, "host", "localhost")
-    where = f"[{host}]" if ":" in host else host
     port = getattr(address, "port", None)
-    return Expecting(factory.stubs(), f"http://{where}" + (f":{port}" if port else ""))
+    where = joined(host, port) if port else bracketed(host)
+    return Expecting(factory.stubs(), f"http://{where}")
 
 
 class Expectation:

@@ -24,6 +24,7 @@ READING_ORDER = [
     "loopbackd.settings",
     "loopbackd.loglines",
     "loopbackd.logs",
+    "loopbackd.hostport",
     "loopbackd.connection",
     "loopbackd.table",
     "loopbackd.net",

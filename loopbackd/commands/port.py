@@ -11,7 +11,6 @@ import click
 
 from loopbackd.commands.findings import CannotLook, asValue, exitCode, show
 from loopbackd.commands.output import say, showJSON
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.holding import Looker
 from loopbackd.doctor.checks.taken import checkHolders, isInTheWay
@@ -22,6 +21,7 @@ from loopbackd.doctor.facts.sockets import Sockets, freeNear, sockets
 from loopbackd.doctor.facts.socketunits import socketUnits
 from loopbackd.doctor.finding import Finding, inOrder
 from loopbackd.doctor.freeing import NotEnded, ancestorsOf, comeBack, endFamily, whoToEnd
+from loopbackd.hostport import joined
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.sockdiag import SocketRow
 

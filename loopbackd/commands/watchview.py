@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from loopbackd.doctor.asked import joined
+from loopbackd.hostport import joined
 from loopbackd.loglines import escape
 from loopbackd.peer.process import Process, findProcesses, userName
 from loopbackd.peer.sockdiag import SocketRow

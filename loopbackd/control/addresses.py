@@ -10,6 +10,7 @@ from typing import Final
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import quoteStringArgument
 
+from loopbackd.hostport import joined
 from loopbackd.listener import CannotListen
 from loopbackd.live import LiveService
 from loopbackd.net.endpoint import Endpoint, leadsHere
@@ -74,11 +75,6 @@ def endpointFor(host: str, port: int) -> str:
     """The endpoint string of an address."""
     kind = "tcp6" if ":" in host else "tcp"
     return f"{kind}:{port}:interface={quoteStringArgument(host)}"
-
-
-def joined(host: str, port: int) -> str:
-    """C{host:port}."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def listenOf(live: LiveService) -> str:

@@ -11,7 +11,6 @@ from loopbackd.control import shapes
 from loopbackd.control.addresses import (
     AddressError,
     endpointFor,
-    joined,
     listenOf,
     resolved,
     splitListen,
@@ -25,6 +24,7 @@ from loopbackd.control.toxics import MOST_TOXICS, asProxyToxic, readToxic
 from loopbackd.controlsettings import ControlSettings
 from loopbackd.exposed import speaksOnlyTLS
 from loopbackd.faultsettings import ToxicSettings
+from loopbackd.hostport import joined
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.messages import Request
 from loopbackd.listener import CannotListen

@@ -7,6 +7,8 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from loopbackd.hostport import joined
+
 _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _HTTP: Final = frozenset(_PORTS)
 _TLS: Final = frozenset({"https", "wss", "tls", "rediss", "amqps", "ldaps", "mqtts"})
@@ -49,11 +51,6 @@ class Asked:
         except ValueError:
             return True
         return False
-
-
-def joined(host: str, port: int) -> str:
-    """A host and a port in one word (RFC 3986 section 3.2.2)."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def asked(text: str) -> Asked:

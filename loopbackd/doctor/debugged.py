@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from loopbackd.doctor.asked import Asked, joined
+from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.checks.debuggers import checkDebuggers
 from loopbackd.doctor.checks.disconnected import (
     checkCrashes,
@@ -28,6 +28,7 @@ from loopbackd.doctor.facts.names import isOwn, resolve
 from loopbackd.doctor.facts.project import readProject
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity, inOrder
+from loopbackd.hostport import joined
 from loopbackd.peer.netlink import SocketDiag
 
 

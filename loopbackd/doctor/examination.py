@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from loopbackd.controlclient import Address
-from loopbackd.doctor.asked import Asked, joined
+from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.authority import checkAuthority
 from loopbackd.doctor.checks.daemon import checkDaemon, checkItsPort
@@ -46,6 +46,7 @@ from loopbackd.doctor.facts.sockets import Sockets, freeNear, sockets
 from loopbackd.doctor.finding import Finding, Severity, inOrder
 from loopbackd.doctor.speaking import speaking
 from loopbackd.doctor.ways import examineWays
+from loopbackd.hostport import joined
 from loopbackd.net.endpoint import hasIPv6
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.tls.store import wallClock

@@ -14,6 +14,8 @@ from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpointStringParser
 from twisted.plugin import getPlugins
 
+from loopbackd.hostport import joined
+
 _SHORT = re.compile(
     r"(?:(?P<host>\[[0-9A-Fa-f:.]*\]|[0-9.]*|localhost):)?(?P<port>[0-9]+)", re.ASCII
 )
@@ -255,10 +257,8 @@ async def listen(reactor: Any, endpoint: Endpoint, factory: Any) -> IListeningPo
 
 def shown(host: Any) -> str:
     """An address that is listened on, as people write it."""
-    if isinstance(host, IPv6Address):
-        return f"[{host.host}]:{host.port}"
-    if isinstance(host, IPv4Address):
-        return f"{host.host}:{host.port}"
+    if isinstance(host, (IPv4Address, IPv6Address)):
+        return joined(host.host, host.port)
     if isinstance(host, UNIXAddress):
         return host.name.decode("utf-8", "backslashreplace") if host.name else "an unnamed socket"
     return str(host)

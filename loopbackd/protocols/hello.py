@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
+from loopbackd.hostport import joined
 from loopbackd.protocols.oneshot import LastWordsFactory, OneShot
 
 
@@ -15,10 +16,8 @@ def shownAddress(address: IAddress) -> str:
     An abstract socket's name starts with C{@}. Always one line of ASCII: other bytes of a path
     are escaped.
     """
-    if isinstance(address, IPv4Address):
-        return f"{address.host}:{address.port}"
-    if isinstance(address, IPv6Address):
-        return f"[{address.host}]:{address.port}"
+    if isinstance(address, (IPv4Address, IPv6Address)):
+        return joined(address.host, address.port)
     if isinstance(address, UNIXAddress):
         name = address.name or b"an unnamed unix socket"
         if name.startswith(b"\0"):

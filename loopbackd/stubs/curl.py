@@ -8,6 +8,7 @@ from typing import Final
 
 from twisted.internet.address import UNIXAddress
 
+from loopbackd.hostport import joined
 from loopbackd.http.hosts import splitHost
 from loopbackd.net.endpoint import leadsHere
 from loopbackd.stubs.journal import Entry
@@ -68,8 +69,7 @@ def _place(entry: Entry) -> tuple[str, list[str]]:
     default = 443 if entry.scheme == "https" else 80
     if leadsHere(host) and (port or str(default)) == str(here.port):
         return named, []
-    shown = f"[{here.host}]" if ":" in here.host else here.host
-    return f"{shown}:{here.port}", []
+    return joined(here.host, here.port), []
 
 
 def _fields(entry: Entry, authority: str) -> list[str]:

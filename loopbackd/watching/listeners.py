@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from loopbackd.doctor.asked import joined
+from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
 

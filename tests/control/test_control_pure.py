@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbackd.control.addresses import AddressError, endpointFor, joined, resolved, splitListen
+from loopbackd.control.addresses import AddressError, endpointFor, resolved, splitListen
 from loopbackd.control.bodies import Members, checkName, firstValue
+from loopbackd.hostport import joined
 from loopbackd.http.errors import HTTPError
 from loopbackd.loglines import escape
 from loopbackd.net.endpoint import parse

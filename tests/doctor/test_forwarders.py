@@ -18,6 +18,11 @@ PROXY = (
     ("command", "target", "stopping"),
     [
         (PROXY, "172.17.0.2:80", "docker stop $(docker ps -q --filter publish=8080)"),
+        (
+            "docker-proxy -container-ip fd00::2 -container-port 80 -host-port 1",
+            "[fd00::2]:80",
+            "docker stop $(docker ps -q --filter publish=1)",
+        ),
         ("docker-proxy", "", "docker stop $(docker ps -q --filter publish=PORT)"),
         (
             # Whoever runs what is said here would run this.

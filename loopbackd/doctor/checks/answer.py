@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
-from loopbackd.doctor.asked import Asked, joined
+from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.checks.handshake import short, shownBytes, speaks
 from loopbackd.doctor.facts.answer import Answer, Heard
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import joined
 
 _PORTS: Final = {"http": 80, "https": 443}
 _TLS_RECORD: Final = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.checks.handshake import short
 from loopbackd.doctor.facts.judged import Judged, Verdict
 from loopbackd.doctor.facts.served import Served
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import joined
 from loopbackd.tls.certificates import isPermitted
 from loopbackd.tls.facts import identify, namesIn
 

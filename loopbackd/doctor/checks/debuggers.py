@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
 
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.facts.debuggers import describe
 from loopbackd.doctor.facts.debugging import Debugging
 from loopbackd.doctor.facts.jvms import JVM, Phase
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow
 
 NOT_CONNECTED: Final = (

@@ -6,11 +6,11 @@ import errno
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.facts.attempt import Attempt
 from loopbackd.doctor.facts.ephemeral import Clients, Ephemeral
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import joined
 
 _SCARCE: Final = 0.8
 _WIDE: Final = (1024, 60999)

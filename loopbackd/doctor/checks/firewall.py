@@ -12,7 +12,6 @@ import errno
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.checks.allowing import allowing
 from loopbackd.doctor.facts.attempt import PATIENCE, Attempt
 from loopbackd.doctor.facts.interface import Interface
@@ -20,6 +19,7 @@ from loopbackd.doctor.facts.packets import Way
 from loopbackd.doctor.facts.rules import Block, Rules, blocking
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import joined
 
 _UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOPROTOOPT})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})

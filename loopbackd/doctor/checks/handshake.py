@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.facts.served import Outcome, Served
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import joined
 from loopbackd.loglines import escape
 
 _OLD: Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})

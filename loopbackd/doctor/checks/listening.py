@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final
 
-from loopbackd.doctor.asked import Asked, joined
+from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.facts.attempt import Attempt
 from loopbackd.doctor.facts.names import Resolved
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow
 
 Who = Mapping[int, str]

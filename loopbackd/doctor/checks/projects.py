@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.checks.debuggers import attached, describeJVM, reachable, whoHas
 from loopbackd.doctor.checks.jvmoptions import checkOptions
 from loopbackd.doctor.facts.configured import Configured, Project, Told
@@ -14,6 +13,7 @@ from loopbackd.doctor.facts.debugging import Debugging
 from loopbackd.doctor.facts.jvms import JVM, Phase
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow
 
 Hosts = Mapping[str, tuple[str, ...]]

@@ -9,6 +9,7 @@ from typing import Final
 
 from loopbackd.doctor.facts.proxies import CLIENTS, ProxyVariables, Target, shownProxy
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import bracketed
 
 HERE: Final = ("localhost", "127.0.0.1", "::1")
 """What everybody's C{no_proxy} should have."""
@@ -66,18 +67,12 @@ def remedyValues(there: ProxyVariables, targets: Iterable[Target]) -> dict[str, 
     words = [word for word in _GAPS.split(kept) if word and word != _ALL]
     hosts = [target.host for target in targets]
     # urllib compares an IPv6 address as it is in the URL.
-    wanted = [*HERE, *(host for one in hosts for host in _written(one))]
+    wanted = [*HERE, *(one for host in hosts for one in (host, bracketed(host)))]
     value = ",".join(dict.fromkeys([*words, *wanted]))
     found = {"no_proxy": value}
     if there.values.get("NO_PROXY", _ALL) not in ("", _ALL):
         found["NO_PROXY"] = value
     return found
-
-
-def _written(host: str) -> Iterator[str]:
-    yield host
-    if ":" in host:
-        yield f"[{host}]"
 
 
 def _exceptions(there: ProxyVariables) -> Iterator[str]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.checks.holding import Looker, details, heldBy
 from loopbackd.doctor.facts.holder import Holder
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
 Holders = Mapping[int, Holder]

@@ -21,8 +21,9 @@ from urllib.parse import quote
 
 from OpenSSL import SSL
 
-from loopbackd.doctor.asked import Asked, joined
+from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.facts.talk import PATIENCE, Talk, TLSTalk, talkTo
+from loopbackd.hostport import bracketed, joined
 from loopbackd.loglines import reasonOf
 from loopbackd.tls.certificates import addressIn
 
@@ -158,7 +159,7 @@ def hostField(asked: Asked) -> str:
         with suppress(UnicodeError):
             host = host.encode("idna").decode("ascii")
     if asked.port == _DEFAULTS.get(asked.scheme):
-        return f"[{host}]" if ":" in host else host
+        return bracketed(host)
     return joined(host, asked.port)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from loopbackd.controlclient import Address
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.facts.answer import Answer, exchange, requestBytes
 from loopbackd.doctor.facts.talk import PATIENCE, talkTo, talkToPath
+from loopbackd.hostport import joined
 from loopbackd.loglines import reasonOf
 
 VERSION_FIELD: Final = "loopbackd-version"

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from loopbackd.hostport import bracketed
+
 _DOCKER: Final = "docker stop $(docker ps -q --filter publish={port})"
 _PODMAN: Final = "podman ps, and podman stop the container that publishes the port"
 _CONTAINERS: Final = {
@@ -48,7 +50,7 @@ def forwarderIn(command: str) -> Forwarder | None:
     name = os.path.basename(words[0]) if words else ""
     if name == "docker-proxy":
         host, port = _option(words, "-container-ip"), _option(words, "-container-port")
-        target = f"{host}:{port}" if host and port else ""
+        target = f"{bracketed(host)}:{port}" if host and port else ""
         published = _option(words, "-host-port")
         # Somebody may run what we say, and anybody can be called like that.
         isPort = re.fullmatch("[0-9]{1,5}", published)

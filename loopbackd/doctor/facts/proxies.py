@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
-from loopbackd.doctor.asked import joined
+from loopbackd.hostport import joined
 
 _NAMED: Final = re.compile(r"[A-Za-z0-9]+_proxy", re.I)
 _BETWEEN: Final = re.compile(r"[ \t]*,[ \t]*")

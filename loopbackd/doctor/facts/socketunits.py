@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from loopbackd.doctor.asked import joined
 from loopbackd.doctor.facts.program import said
+from loopbackd.hostport import joined
 from loopbackd.peer.netlink import plainAddress
 from loopbackd.peer.sockdiag import Address
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
+from loopbackd.hostport import joined
 from loopbackd.http.errors import HTTPError
 from loopbackd.http.fields import FieldPairs
 from loopbackd.http.messages import Request, Response, reasonFor
@@ -166,7 +167,7 @@ def authority(request: Request) -> str:
     host = request.host
     if not host:
         here = request.on.transport.getHost()
-        return f"{here.host}:{here.port}" if hasattr(here, "port") else "localhost"
+        return joined(here.host, here.port) if hasattr(here, "port") else "localhost"
     if not host.islower():
         host = host.lower()
     usual = ":443" if request.on.isTLS else ":80"

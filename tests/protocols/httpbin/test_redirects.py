@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.address import IPv6Address
 from visiting import Visit, ask
 
 from loopbackd.protocols.httpbin.redirects import asReference
@@ -74,6 +75,15 @@ def test_nameless() -> None:
     visit = Visit(makeSite())
     visit.say(b"GET /absolute-redirect/1 HTTP/1.0\r\n\r\n")
     assert b"\r\nLocation: http://127.0.0.1:62893/get\r\n" in visit.heard
+    visit.end()
+
+
+def test_namelessIPv6() -> None:
+    """An address of IPv6 has its brackets, as in any URL."""
+    visit = Visit(makeSite())
+    visit.transport.hostAddr = IPv6Address("TCP", "::1", 62893)
+    visit.say(b"GET /absolute-redirect/1 HTTP/1.0\r\n\r\n")
+    assert b"\r\nLocation: http://[::1]:62893/get\r\n" in visit.heard
     visit.end()
 
 

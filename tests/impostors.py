@@ -1,7 +1,7 @@
 """
 Those who would like to be taken for somebody else, many of them, before anybody accepts.
 
-Each function connects to an address, says C{said} and leaves the connection as its name says.  It
+An L{Attack} connects to an address, says C{said} and leaves the connection as its name says.  It
 blocks, so that the daemon in this process accepts what is left afterwards.
 """
 
@@ -11,17 +11,19 @@ import errno
 import os
 import select
 import socket
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Protocol as Interface
 
+from sockets import reset
 from twisted.internet.protocol import Factory, Protocol
 
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.sockdiag import SocketRow
+from loopbackd.service import Loopback
 
 TIMES = 300
 """How often each is tried."""
@@ -29,11 +31,18 @@ TIMES = 300
 BATCH = 100
 """How many wait at once; the backlog is 512."""
 
-ATTACKER, VICTIM = 12345, 23456
+ROOT, ATTACKER, VICTIM = 0, 12345, 23456
 ALONE = "127.62.8.93"
 """An address of ours on which nobody else's TIME_WAIT keeps us from binding a port twice."""
 
 Address = tuple[str, int]
+
+Attack = Callable[[ExitStack, Address, bytes, int], int]
+"""
+What so many do at an address, with what they say; what is opened stays so until that stack ends.
+
+It returns how many connections come of it: more than attackers where victims connect after them.
+"""
 
 _ERROR = socket.SOL_SOCKET, socket.SO_ERROR
 
@@ -70,12 +79,37 @@ def tell(what: str, count: int, times: int = TIMES) -> None:
     sys.stdout.write(f"{what}: {count}/{times}\n")
 
 
-def batches() -> Iterator[int]:
-    """How many at a time, until all were."""
-    left = TIMES
-    while left:
-        yield min(left, BATCH)
-        left -= BATCH
+class Attacked(Interface):
+    """
+    Where they come.
+
+    @ivar where: its address.
+    @ivar said: what they say there, which must not be done.
+    """
+
+    where: Address
+    said: bytes
+
+    async def settles(self, number: int) -> None:
+        """Wait until so many have come since the beginning, and whether they may was decided."""
+
+    async def isLeft(self) -> None:
+        """Wait until everybody who had come is gone."""
+
+
+async def come(there: Attacked, attack: Attack) -> int:
+    """
+    Have all of them come, a batch at a time.
+
+    @return: how many victims came.
+    """
+    done = 0
+    for at in range(0, TIMES, BATCH):
+        with ExitStack() as opened:
+            done += attack(opened, there.where, there.said, min(BATCH, TIMES - at))
+            await there.settles(done)
+        await there.isLeft()
+    return done - TIMES
 
 
 @contextmanager
@@ -86,12 +120,6 @@ def acting(uid: int) -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
-
-
-def reset(sock: socket.socket) -> None:
-    """Close with a RST instead of a FIN."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 def connected(
@@ -108,7 +136,7 @@ def connected(
     return client
 
 
-def close(opened: ExitStack, where: Address, said: bytes, number: int) -> None:
+def close(opened: ExitStack, where: Address, said: bytes, number: int) -> int:
     """Each says it and closes, and the kernel has forgotten whose it was: it reads "uid 0"."""
     sources = []
     for _ in range(number):
@@ -124,9 +152,10 @@ def close(opened: ExitStack, where: Address, said: bytes, number: int) -> None:
         row = diag.lookup(sources[-1], where)
         if row is not None and row.uid == row.inode == 0:
             sources.pop()
+    return number
 
 
-def orphan(opened: ExitStack, where: Address, said: bytes, number: int) -> None:
+def orphan(opened: ExitStack, where: Address, said: bytes, number: int) -> int:
     """Each says more than there is room for and closes: the kernel goes on sending for nobody."""
     for _ in range(number):
         client = connected(opened, where, ATTACKER)
@@ -136,20 +165,27 @@ def orphan(opened: ExitStack, where: Address, said: bytes, number: int) -> None:
             while True:
                 client.send(bytes(65536))
         client.close()
+    return number
 
 
-def resetAs(uid: int, opened: ExitStack, where: Address, said: bytes, number: int) -> None:
+def resetAs(uid: int) -> Attack:
     """That user says it and resets; it can still be read."""
-    for _ in range(number):
-        client = connected(opened, where, uid)
-        client.sendall(said)
-        reset(client)
+
+    def attack(opened: ExitStack, where: Address, said: bytes, number: int) -> int:
+        for _ in range(number):
+            client = connected(opened, where, uid)
+            client.sendall(said)
+            reset(client)
+        return number
+
+    return attack
 
 
-def changeUser(opened: ExitStack, where: Address, said: bytes, number: int) -> None:
+def changeUser(opened: ExitStack, where: Address, said: bytes, number: int) -> int:
     """Each was connected by the attacker, in a process that is root's when it says it."""
     for _ in range(number):
         connected(opened, where, ATTACKER).sendall(said)
+    return number
 
 
 class Leaving(SocketDiag):
@@ -159,70 +195,93 @@ class Leaving(SocketDiag):
     @ivar named: how often the kernel then named the victim.
     """
 
-    def __init__(self, opened: ExitStack, victim: int) -> None:
+    def __init__(self, victim: int) -> None:
         super().__init__()
         self.named = 0
-        self._opened = opened
         self._victim = victim
-        self._attackers: dict[Address, socket.socket] = {}
+        self._attackers: dict[Address, tuple[ExitStack, socket.socket]] = {}
 
-    def attack(self, where: Address, said: bytes, number: int) -> None:
+    def attack(self, opened: ExitStack, where: Address, said: bytes, number: int) -> int:
         """Connect, and say it."""
         for _ in range(number):
-            attacker = connected(self._opened, where, ATTACKER, (ALONE, 0))
+            attacker = connected(opened, where, ATTACKER, (ALONE, 0))
             attacker.sendall(said)
-            self._attackers[attacker.getsockname()] = attacker
+            self._attackers[attacker.getsockname()] = opened, attacker
+        return 2 * number
 
     def lookup(self, local: Address, remote: Address) -> SocketRow | None:
         """Look up as ever, after that has happened."""
-        attacker = self._attackers.pop(local, None)
-        if attacker is not None:
+        opened, attacker = self._attackers.pop(local, (None, None))
+        if opened is not None and attacker is not None:
             reset(attacker)
-            connected(self._opened, remote, self._victim, local)
+            connected(opened, remote, self._victim, local)
         row = super().lookup(local, remote)
         if attacker is not None and row is not None:
             self.named += row.uid == self._victim
         return row
 
 
-def takeOver(
-    opened: ExitStack, where: Address, said: bytes, number: int, victim: int = VICTIM
-) -> int:
+@contextmanager
+def leaving(loopback: Loopback, victim: int) -> Iterator[Leaving]:
+    """Have a daemon ask L{Leaving} who is there."""
+    asked, loopback.diag = loopback.diag, Leaving(victim)
+    try:
+        yield loopback.diag
+    finally:
+        loopback.diag.close()
+        loopback.diag = asked
+
+
+class TakingOver:
     """
     Each says it, resets, and lets a victim connect from the very same port.
 
-    @return: in how many cases the kernel names the victim to whoever asks about the first.
+    @ivar named: how often the kernel names the victim to whoever asks about the first.
     """
-    named = 0
-    diag = SocketDiag()
-    opened.callback(diag.close)
-    for _ in range(number):
-        attacker = connected(opened, where, ATTACKER, (ALONE, 0))
-        attacker.sendall(said)
-        source = attacker.getsockname()
-        reset(attacker)
-        connected(opened, where, victim, source)
-        row = diag.lookup(source, where)
-        named += row is not None and row.uid == victim
-    return named
+
+    def __init__(self, victim: int) -> None:
+        self.named = 0
+        self._victim = victim
+
+    def attack(self, opened: ExitStack, where: Address, said: bytes, number: int) -> int:
+        """Do that."""
+        diag = SocketDiag()
+        opened.callback(diag.close)
+        for _ in range(number):
+            attacker = connected(opened, where, ATTACKER, (ALONE, 0))
+            attacker.sendall(said)
+            source = attacker.getsockname()
+            reset(attacker)
+            connected(opened, where, self._victim, source)
+            row = diag.lookup(source, where)
+            self.named += row is not None and row.uid == self._victim
+        return 2 * number
 
 
-def reuse(opened: ExitStack, where: Address, said: bytes, number: int, victim: int = VICTIM) -> int:
+def reuse(victim: int) -> Attack:
     """
-    Each says it and closes; later a victim takes the port that the kernel keeps in TIME_WAIT.
+    Each says it and closes; later a victim takes the port that the kernel keeps in TIME_WAIT, as
+    far as it lets it.
+    """
 
-    @return: how many victims are connected from there.
-    """
-    sources = []
-    for _ in range(number):
-        attacker = connected(opened, where, ATTACKER, (ALONE, 0))
-        attacker.sendall(said)
-        sources.append(attacker.getsockname())
-        attacker.close()
-    time.sleep(1.1)  # before that the kernel lets nobody reuse one (tcp_tw_reuse)
-    victims = []
+    def attack(opened: ExitStack, where: Address, said: bytes, number: int) -> int:
+        sources = []
+        for _ in range(number):
+            attacker = connected(opened, where, ATTACKER, (ALONE, 0))
+            attacker.sendall(said)
+            sources.append(attacker.getsockname())
+            attacker.close()
+        time.sleep(1.1)  # before that the kernel lets nobody reuse one (tcp_tw_reuse)
+        return number + _connectedFrom(opened, sources, where, victim)
+
+    return attack
+
+
+def _connectedFrom(opened: ExitStack, sources: list[Address], where: Address, uid: int) -> int:
+    """From how many of these addresses that user gets connected."""
+    clients = []
     for source in sources:
-        with acting(victim):
+        with acting(uid):
             client = opened.enter_context(socket.socket())
         client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         client.setblocking(False)
@@ -232,17 +291,17 @@ def reuse(opened: ExitStack, where: Address, said: bytes, number: int, victim: i
             assert error.errno == errno.EADDRINUSE
             continue
         if client.connect_ex(where) in (0, errno.EINPROGRESS):
-            victims.append(client)
+            clients.append(client)
     # One whose SYN met the old connection tries again after a second.
     deadline = time.monotonic() + 3
-    waiting = list(victims)
+    waiting = list(clients)
     while waiting and time.monotonic() < deadline:
         _, ready, _ = select.select([], waiting, [], 0.1)
         waiting = [one for one in waiting if one not in ready]
     for client in waiting:
         client.close()
-    lost = [one for one in victims if one not in waiting and one.getsockopt(*_ERROR)]
-    return len(victims) - len(waiting) - len(lost)
+    lost = [one for one in clients if one not in waiting and one.getsockopt(*_ERROR)]
+    return len(clients) - len(waiting) - len(lost)
 
 
 _BECOME = """
@@ -277,63 +336,41 @@ while True:
     kept.append(client)
 """
 
-_SQUAT = """
-family = socket.AF_INET6 if ":" in host else socket.AF_INET
-server = socket.create_server((host, port), family=family, backlog=512)
-count = heard = 0
-def end(*_):
-    print(count, heard, flush=True)
-    os._exit(0)
-signal.signal(signal.SIGTERM, end)
-print(server.getsockname()[1], flush=True)
-while True:
-    if said == "late":
-        time.sleep(0.005)
-    client, _ = server.accept()
-    count += 1
-    if said == "reset":
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    if said in ("reset", "close"):
-        client.close()
-        continue
-    try:
-        if said == "answer":
-            client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
-        client.settimeout(20)
-        while part := client.recv(65536):
-            heard += len(part)
-    except ConnectionError:
-        pass
-    client.close()
-"""
 
-
-def _as(uid: int, script: str, *words: str) -> list[str]:
-    """A process of a user's, which need not be able to read what we import."""
+def wordsAs(uid: int, script: str, *words: str) -> list[str]:
+    """The command of a process of that user's, which need not be able to read what we import."""
     return [sys.executable, "-c", _BECOME + script, str(uid), *words]
 
 
-def kill(where: Address, said: bytes, number: int) -> None:
+def kill(opened: ExitStack, where: Address, said: bytes, number: int) -> int:
     """Real processes of the attacker's, each with ten connections, are killed."""
     for _ in range(number // 10):
-        words = _as(ATTACKER, _KILLED, where[0], str(where[1]), said.hex(), "10")
+        words = wordsAs(ATTACKER, _KILLED, where[0], str(where[1]), said.hex(), "10")
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == b"ready\n"
             child.kill()
+    return number
 
 
-@contextmanager
-def passedOn(
-    opened: ExitStack, maker: int, user: int, where: Address, said: bytes, number: int
-) -> Iterator[None]:
+def passedOn(maker: int, user: int) -> Attack:
     """
     Sockets of one user's making are handed to a process of another's (SCM_RIGHTS), which connects
     them, says it and keeps them.
     """
+
+    def attack(opened: ExitStack, where: Address, said: bytes, number: int) -> int:
+        opened.enter_context(_passedOn(maker, user, where, said, number))
+        return number
+
+    return attack
+
+
+@contextmanager
+def _passedOn(maker: int, user: int, where: Address, said: bytes, number: int) -> Iterator[None]:
     ours, theirs = socket.socketpair()
     with ours:
-        words = _as(user, _PASSED, where[0], str(where[1]), said.hex())
+        words = wordsAs(user, _PASSED, where[0], str(where[1]), said.hex())
         with theirs:
             child = subprocess.Popen(words, stdin=theirs)
         try:
@@ -348,62 +385,3 @@ def passedOn(
         finally:
             child.kill()
             child.wait()
-
-
-class Squatter:
-    """
-    A process of another user's that has the port of our daemon.
-
-    @param how: it accepts C{late}, or sends an C{answer}, a C{close} or a C{reset} at once.
-    @ivar port: the port.
-    """
-
-    def __init__(self, host: str, port: int, how: str) -> None:
-        words = _as(ATTACKER, _SQUAT, host, str(port), how)
-        self._process = subprocess.Popen(words, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
-
-    def end(self) -> tuple[int, int]:
-        """How many connections it has had, and how many bytes it was told."""
-        self._process.terminate()
-        out, _ = self._process.communicate(timeout=20)
-        count, heard = out.split()
-        return int(count), int(heard)
-
-    def __enter__(self) -> Squatter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-
-def squatting(addresses: Iterable[str], port: int) -> dict[str, int]:
-    """How often the attacker gets such a port, by address."""
-    got = {}
-    with acting(ATTACKER):
-        for host in addresses:
-            got[host] = 0
-            for number in range(TIMES):
-                family = socket.AF_INET6 if ":" in host else socket.AF_INET
-                with socket.socket(family) as sock:
-                    if family == socket.AF_INET6:
-                        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, number % 2)
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, number // 2 % 2)
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, number // 4 % 2)
-                    try:
-                        sock.bind((host, port))
-                        sock.listen()
-                    except OSError as error:
-                        assert error.errno == errno.EADDRINUSE
-                    else:
-                        got[host] += 1
-    return got

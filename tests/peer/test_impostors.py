@@ -4,15 +4,15 @@ Whoever would like to be taken for somebody else is not: each way is tried 300 t
 They come to a service that lets one user in, before anybody accepts; nothing they say is heard.
 """
 
-import time
 from contextlib import ExitStack, asynccontextmanager
-from functools import partial
 
 import impostors
 import pytest
 import pytest_twisted
-from impostors import ATTACKER, TIMES, VICTIM, Recorder, Squatter, batches, tell
-from twisted.internet import reactor, task
+from impostors import ATTACKER, ROOT, TIMES, VICTIM, Recorder, come, tell
+from sockets import until
+from squatting import Squatter, squatting
+from twisted.internet import reactor
 
 from loopbackd.controlclient import Address, ControlClient, ControlError
 from loopbackd.net.endpoint import hasIPv6
@@ -20,25 +20,32 @@ from loopbackd.testing import addressOf, serving
 
 pytestmark = pytest.mark.usefixtures("needsRoot", "diag")
 
-ROOT = 0
-SAID = b"DELETE ALL"
-
 
 class Door:
     """A service that lets one user in, and how many it has let in and refused."""
+
+    said = b"DELETE ALL"
 
     def __init__(self, loopback):
         self.loopback = loopback
         address = addressOf(loopback)
         self.where = address.host, address.port
-        self.totals = loopback.connections.totals("test")
+        self._totals = loopback.connections.totals("test")
+
+    @property
+    def refused(self):
+        """How many were not let in."""
+        return self._totals.refused
 
     async def settles(self, number):
         """Wait until so many have been let in or refused since the beginning."""
-        deadline = time.monotonic() + 20
-        while Recorder.opened + self.totals.refused < number:
-            assert time.monotonic() < deadline, (Recorder.opened, self.totals.refused)
-            await task.deferLater(reactor, 0.005, lambda: None)
+        await until(
+            lambda: Recorder.opened + self.refused >= number,
+            lambda: (Recorder.opened, self.refused, number),
+        )
+
+    async def isLeft(self):
+        """Whoever is refused leaves nothing to wait for."""
 
 
 @asynccontextmanager
@@ -51,18 +58,12 @@ async def door(allowed, **others):
         yield Door(loopback)
 
 
-async def isRefused(allowed, attack):
-    """Try it, and count those that were refused unheard."""
-    async with door(allowed) as there:
-        done = 0
-        for number in batches():
-            with ExitStack() as opened:
-                attack(opened, there.where, SAID, number)
-                done += number
-                await there.settles(done)
-        assert Recorder.heard == []
-        tell("refused unheard", there.totals.refused)
-        assert (there.totals.refused, Recorder.opened) == (TIMES, 0)
+async def onlyVictimsComeIn(there, attack, what="refused unheard"):
+    """Try it, and count those that were refused, and those that came in and said nothing."""
+    victims = await come(there, attack)
+    tell(what, there.refused)
+    assert (there.refused, Recorder.opened, Recorder.heard) == (TIMES, victims, [])
+    return victims
 
 
 @pytest_twisted.ensureDeferred
@@ -74,48 +75,41 @@ async def isRefused(allowed, attack):
 )
 async def test_whoIsGoneOrHasChanged(allowed, attack):
     """A closed socket reads "uid 0", and a process can become root: neither makes it root's."""
-    await isRefused(allowed, attack)
+    async with door(allowed) as there:
+        assert await onlyVictimsComeIn(there, attack) == 0
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("uid", [ROOT, VICTIM])
 async def test_whoHasReset(uid):
     """Even whoever may come in is not heard after a reset: the address is somebody else's now."""
-    await isRefused(uid, partial(impostors.resetAs, uid))
+    async with door(uid) as there:
+        assert await onlyVictimsComeIn(there, impostors.resetAs(uid)) == 0
 
 
 @pytest_twisted.ensureDeferred
 async def test_whoWasKilled():
     """The end of a process closes its sockets."""
-    await isRefused(ROOT, lambda opened, *asked: impostors.kill(*asked))
+    async with door(ROOT) as there:
+        assert await onlyVictimsComeIn(there, impostors.kill) == 0
 
 
 @pytest_twisted.ensureDeferred
 async def test_whoWasHandedASocket():
     """It is of whoever made it, also in a process of somebody who may come in."""
     async with door(VICTIM) as there:
-        done = 0
-        for number in batches():
-            with (
-                ExitStack() as opened,
-                impostors.passedOn(opened, ATTACKER, VICTIM, there.where, SAID, number),
-            ):
-                done += number
-                await there.settles(done)
-        tell("made by another", there.totals.refused)
-        assert (there.totals.refused, Recorder.heard) == (TIMES, [])
+        attack = impostors.passedOn(ATTACKER, VICTIM)
+        assert await onlyVictimsComeIn(there, attack, "made by another") == 0
 
 
 @pytest_twisted.ensureDeferred
 async def test_whoHandsASocketOnAnswersForIt():
     """The other way round they come in: that is how it is documented."""
     async with door(VICTIM) as there:
-        with (
-            ExitStack() as opened,
-            impostors.passedOn(opened, VICTIM, ATTACKER, there.where, SAID, 10),
-        ):
+        with ExitStack() as opened:
+            impostors.passedOn(VICTIM, ATTACKER)(opened, there.where, there.said, 10)
             await there.settles(10)
-            assert (there.totals.refused, Recorder.opened) == (0, 10)
+            assert (there.refused, Recorder.opened) == (0, 10)
 
 
 @pytest_twisted.ensureDeferred
@@ -123,16 +117,10 @@ async def test_whoHandsASocketOnAnswersForIt():
 async def test_whoLeavesTheAddressToAVictim(victim):
     """The kernel names the victim to whoever asks, which is let in itself, and said nothing."""
     async with door(victim) as there:
-        done = named = 0
-        for number in batches():
-            with ExitStack() as opened:
-                named += impostors.takeOver(opened, there.where, SAID, number, victim)
-                done += 2 * number
-                await there.settles(done)
-        tell("named by the kernel", named)
-        tell("refused", there.totals.refused)
-        assert named == TIMES
-        assert (there.totals.refused, Recorder.opened, Recorder.heard) == (TIMES, TIMES, [])
+        taking = impostors.TakingOver(victim)
+        assert await onlyVictimsComeIn(there, taking.attack) == TIMES
+    tell("named by the kernel", taking.named)
+    assert taking.named == TIMES
 
 
 @pytest_twisted.ensureDeferred
@@ -140,21 +128,10 @@ async def test_whoLeavesTheAddressToAVictim(victim):
 async def test_whoLeavesTheAddressWhileTheKernelIsAsked(victim):
     """Our own end was alive when the question was asked, and is not when it has been answered."""
     async with door(victim) as there:
-        done = named = 0
-        for number in batches():
-            with ExitStack() as opened:
-                diag = impostors.Leaving(opened, victim)
-                opened.callback(diag.close)
-                opened.callback(setattr, there.loopback, "diag", there.loopback.diag)
-                there.loopback.diag = diag
-                diag.attack(there.where, SAID, number)
-                done += 2 * number
-                await there.settles(done)
-                named += diag.named
-        tell("named by the kernel", named)
-        tell("refused", there.totals.refused)
-        assert named == TIMES
-        assert (there.totals.refused, Recorder.opened, Recorder.heard) == (TIMES, TIMES, [])
+        with impostors.leaving(there.loopback, victim) as diag:
+            assert await onlyVictimsComeIn(there, diag.attack) == TIMES
+    tell("named by the kernel", diag.named)
+    assert diag.named == TIMES
 
 
 @pytest_twisted.ensureDeferred
@@ -162,15 +139,7 @@ async def test_whoLeavesTheAddressWhileTheKernelIsAsked(victim):
 async def test_whoLeavesTheAddressInTimeWait(victim):
     """However long they wait, and whether or not the victim gets the port."""
     async with door(victim) as there:
-        done = got = 0
-        for number in batches():
-            with ExitStack() as opened:
-                count = impostors.reuse(opened, there.where, SAID, number, victim)
-                done, got = done + number + count, got + count
-                await there.settles(done)
-        tell("ports reused", got)
-        tell("refused", there.totals.refused)
-        assert (there.totals.refused, Recorder.opened, Recorder.heard) == (TIMES, got, [])
+        tell("ports reused", await onlyVictimsComeIn(there, impostors.reuse(victim)))
 
 
 @pytest_twisted.ensureDeferred
@@ -180,7 +149,7 @@ async def test_nobodyElseGetsAPortOfOurs():
         pytest.skip("there is no ::1 here")
     async with door(ROOT, twin=True) as there:
         addresses = ["127.0.0.1", "::1"]
-        got = impostors.squatting([*addresses, "0.0.0.0", "::"], there.where[1])
+        got = squatting([*addresses, "0.0.0.0", "::"], there.where[1])
         tell("ports taken", sum(got[one] for one in addresses))
         assert got["127.0.0.1"] == got["::1"] == got["0.0.0.0"] == 0
 

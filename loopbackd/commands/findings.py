@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -27,7 +27,7 @@ def show(about: str, findings: Sequence[Finding], asJSON: bool) -> None:
     @param about: what was looked at.
     """
     if asJSON:
-        showJSON({"about": about, "findings": [asValue(one) for one in findings]})
+        showJSON({"about": about, "findings": [one.asValue() for one in findings]})
         return
     click.echo(click.style(escape(about), bold=True))
     for one in findings:
@@ -39,17 +39,6 @@ def show(about: str, findings: Sequence[Finding], asJSON: bool) -> None:
         _lines("  → ", one.remedy)
     if exitCode(findings) == 0:
         click.echo("\nNothing is wrong." if findings else "Nothing is wrong.")
-
-
-def asValue(one: Finding) -> dict[str, Any]:
-    """A finding for JSON."""
-    return {
-        "kind": one.kind,
-        "severity": one.severity.name.lower(),
-        "says": one.says,
-        "evidence": list(one.evidence),
-        "remedy": list(one.remedy),
-    }
 
 
 def exitCode(findings: Iterable[Finding]) -> int:

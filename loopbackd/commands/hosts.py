@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from loopbackd.commands.findings import asValue, exitCode, show
+from loopbackd.commands.findings import exitCode, show
 from loopbackd.commands.output import showJSON
 from loopbackd.doctor.checks.hostsfile import checkHosts
 from loopbackd.doctor.checks.naming import checkNaming, isAddress
@@ -84,7 +84,7 @@ def explain(name: str, asJSON: bool) -> None:
                 }
                 for one in answers
             ],
-            "findings": [asValue(one) for one in found],
+            "findings": [one.asValue() for one in found],
         }
         showJSON(value)
     else:

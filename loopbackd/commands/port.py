@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from loopbackd.commands.findings import CannotLook, asValue, exitCode, show
+from loopbackd.commands.findings import CannotLook, exitCode, show
 from loopbackd.commands.output import say, showJSON
 from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.holding import Looker
@@ -102,7 +102,7 @@ class _Shown:
         showJSON(
             {
                 "about": f"port {self.port}",
-                "findings": [asValue(one) for one in self.findings],
+                "findings": [one.asValue() for one in self.findings],
                 "sockets": [
                     _asValue(row, self.holders[row.inode])
                     for row in (*self.there.listeners, *self.there.bound)

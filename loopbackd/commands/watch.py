@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 import msgspec
 
-from loopbackd.commands.findings import CannotLook, asValue
+from loopbackd.commands.findings import CannotLook
 from loopbackd.commands.output import note, say, showJSON, showJSONLine, showTable
 from loopbackd.commands.watchview import (
     CONNECTIONS,
@@ -148,7 +148,7 @@ def _once(looks: Looks, withConnections: bool, asJSON: bool, learn: bool) -> Non
     if asJSON:
         shown: dict[str, Any] = {
             "listeners": [dict(zip(LISTENERS, row, strict=True)) for row in listeners],
-            "findings": [asValue(one) for one in findings],
+            "findings": [one.asValue() for one in findings],
         }
         if withConnections:
             shown["connections"] = [dict(zip(CONNECTIONS, row, strict=True)) for row in connections]

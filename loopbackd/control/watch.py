@@ -9,7 +9,7 @@ from loopbackd.control import shapes
 from loopbackd.control.toxiproxy import reply
 from loopbackd.http.messages import Request, Response
 from loopbackd.http.routes import Routes
-from loopbackd.watching.events import Event, asFinding
+from loopbackd.watching.events import asFinding
 from loopbackd.watching.service import Watching
 from loopbackd.watching.watch import Watched
 
@@ -34,7 +34,9 @@ def watchRoutes(watching: Watching) -> Routes:
             enabled=watching.settings.enabled,
             missing=watching.missing,
             listeners=[asListener(one, seen.counts) for one in there],
-            findings=[asShape(event) for one in there for event in one.wrong],
+            findings=[
+                shapes.Finding(**asFinding(event).asValue()) for one in there for event in one.wrong
+            ],
             events=list(watching.events),
         )
         return reply(answer)
@@ -61,16 +63,4 @@ def asListener(one: Watched, counts: Mapping[int, int]) -> shapes.WatchedListene
         older=one.wasThere,
         connections=counts.get(place.port, 0),
         suspicious=[event.kind for event in one.wrong],
-    )
-
-
-def asShape(event: Event) -> shapes.Finding:
-    """What is suspicious, as the doctor would say it."""
-    found = asFinding(event)
-    return shapes.Finding(
-        kind=found.kind,
-        severity=found.severity.name.lower(),
-        says=found.says,
-        evidence=list(found.evidence),
-        remedy=list(found.remedy),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class Severity(IntEnum):
@@ -37,6 +38,16 @@ class Finding:
     evidence: tuple[str, ...] = ()
     remedy: tuple[str, ...] = ()
     likelihood: int = 50
+
+    def asValue(self) -> dict[str, Any]:
+        """The same for JSON, in the commands and in the control API."""
+        return {
+            "kind": self.kind,
+            "severity": self.severity.name.lower(),
+            "says": self.says,
+            "evidence": list(self.evidence),
+            "remedy": list(self.remedy),
+        }
 
 
 def inOrder(findings: Iterable[Finding]) -> list[Finding]:

@@ -6,11 +6,11 @@ end.
 import os
 import socket
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from running import until
 
 from loopbackd.peer.netlink import SocketDiag
 
@@ -68,7 +68,7 @@ def asUser(needsRoot):
 
 
 @pytest.fixture
-def spawn(stack, until):
+def spawn(stack):
     """Start a process that keeps the given sockets and lives until its stdin ends."""
 
     def spawn(*sockets, command=("cat",), becoming=None):
@@ -82,7 +82,7 @@ def spawn(stack, until):
         stack.callback(child.stdin.close)
         # Popen returns in the middle of execve(): the command line comes a moment later.
         whole = b"".join(os.fsencode(word) + b"\0" for word in becoming or command)
-        until(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes() == whole)
+        until(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes() == whole, "such process")
         return child
 
     return spawn
@@ -98,17 +98,3 @@ def spawnAs(spawn, needsRoot, program):
         return spawn(*sockets, command=[setpriv, *ids, "cat"], becoming=["cat"])
 
     return spawnAs
-
-
-@pytest.fixture
-def until():
-    """Ask the kernel again and again until it says so, at most five seconds."""
-
-    def until(condition):
-        deadline = time.monotonic() + 5
-        while not (found := condition()):
-            assert time.monotonic() < deadline, "the kernel never got there"
-            os.sched_yield()
-        return found
-
-    return until

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from running import PATIENCE
 from twisted.internet.threads import deferToThread
 
 from loopbackd.service import Loopback
@@ -17,10 +18,6 @@ from loopbackd.testing import addressOf
 
 Program = Callable[..., str]
 """What the fixture C{program} gives: names to a path."""
-
-PATIENCE = 20
-"""Seconds a program may take."""
-
 
 HOST = "localhost"
 """What the clients call it."""

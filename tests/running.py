@@ -19,7 +19,7 @@ CI = os.environ.get("CI") == "true"
 """Whether what is missing must fail rather than skip."""
 
 PATIENCE = 30.0
-"""Seconds to wait for what the daemon is sure to do."""
+"""Seconds to wait for what is sure to come."""
 
 HERE = "tcp:0:interface=127.0.0.1"
 """A free port."""
@@ -30,9 +30,11 @@ LOGGED = ("-n", "--pidfile=", "--logger=loopbackd.logs.observer")
 """The options of twistd for a daemon that says on standard output what it does."""
 
 
-def until(found: Callable[[], Any], what: str | Callable[[], str]) -> Any:
+def until(
+    found: Callable[[], Any], what: str | Callable[[], str], seconds: float = PATIENCE
+) -> Any:
     """What is found, once it is; a failure with what is wanted if that takes too long."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while True:
         it = found()
         if it:

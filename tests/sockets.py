@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from running import PATIENCE
 from twisted.internet import reactor as realReactor
 from twisted.internet.task import deferLater
 
@@ -74,7 +75,7 @@ def freePort() -> int:
 async def until(
     found: Callable[[], Any],
     what: Callable[[], object] = lambda: "it does not come",
-    seconds: float = 20.0,
+    seconds: float = PATIENCE,
 ) -> Any:
     """
     What is found, once it is; the reactor runs meanwhile.

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from sockets import until
 from twisted.internet import reactor as realReactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import Clock, deferLater
@@ -122,8 +123,7 @@ async def test_an_exit_does_not_end_the_listening(
         address: Any = addressOf(loopback)
         for _ in range(3):
             await deferToThread(untilItEnds, address.host, address.port)
-        while len(loopback.connections):
-            await deferLater(reactor, 0, lambda: None)
+        await until(lambda: not len(loopback.connections))
         assert len(loggedFailures.flush(SystemExit)) == 3
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from programs import PATIENCE, Program, netcat, run, untilGreeted, where
+from programs import Program, netcat, run, untilGreeted, where
+from running import PATIENCE
 from twisted.internet import reactor as realReactor
 from twisted.internet.threads import deferToThread
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_twisted
 from programs import curled, run, urlOf
+from sockets import until
 from twisted.internet import reactor as realReactor
-from twisted.internet import task
 
 from loopbackd.testing import serving
 
@@ -90,7 +90,5 @@ async def test_whoever_gives_up_is_forgotten(curl: str, path: str) -> None:
     async with serving(reactor, "http") as loopback:
         ran = await run(curl, "-qsS", "--noproxy", "*", "-m", "0.3", urlOf(loopback, path))
         assert ran.code == 28
-        deadline = reactor.seconds() + 5
-        while loopback.connections.totals("test").open:
-            assert reactor.seconds() < deadline
-            await task.deferLater(reactor, 0.02, lambda: None)
+        totals = loopback.connections.totals("test")
+        await until(lambda: not totals.open, lambda: totals, 5)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from running import PATIENCE, script
+from running import PATIENCE, script, until
 
 from loopbackd.commands.output import showJSONLine
 from loopbackd.commands.watchview import Screen, eventLine
@@ -70,7 +70,7 @@ def begun(stack, state):
 @pytest.fixture
 def untilLearned(tmp_path):
     """Wait until a watch has looked once, of which it keeps what it saw."""
-    return lambda: _until((tmp_path / "state" / "usual.json").exists, "file")
+    return lambda: until((tmp_path / "state" / "usual.json").exists, "file")
 
 
 def chosen(stack, host="127.0.0.1"):
@@ -258,14 +258,6 @@ class _Lines:
             if wanted(found):
                 return found
         raise AssertionError("it ended")
-
-
-def _until(found, what):
-    deadline = time.monotonic() + PATIENCE
-    while not (it := found()):
-        assert time.monotonic() < deadline, f"there is no {what}"
-        time.sleep(0.01)
-    return it
 
 
 def _cpu(pid):

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import Program
 from running import Running, until
-from tlsserving import Program, answering, http, openssl, written
+from tls.ends import opensslShowing, storeIn, written
+from tlsserving import answering, http, kinds, wrong
 
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.checks.answer import checkAnswer
@@ -27,7 +29,6 @@ from loopbackd.doctor.facts.talk import Talk
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.doctor.speaking import speaking
 from loopbackd.tls.certificates import BACKDATED, makeLeaf
-from loopbackd.tls.store import AuthorityStore, stateDirectory
 
 HERE = "127.0.0.1"
 
@@ -35,16 +36,6 @@ HERE = "127.0.0.1"
 def look(port: int, path: str = "/", name: str = HERE, scheme: str = "http") -> list[Finding]:
     """What is to be found there."""
     return list(speaking(Asked(name, port, scheme, path), HERE, os.environ))
-
-
-def kinds(findings: list[Finding]) -> list[str]:
-    """Their names."""
-    return [one.kind for one in findings]
-
-
-def wrong(findings: list[Finding]) -> list[str]:
-    """The kinds of what is wrong."""
-    return [one.kind for one in findings if one.severity is not Severity.NOTE]
 
 
 def test_our_daemon(daemon: Callable[..., Running]) -> None:
@@ -95,9 +86,9 @@ http {{
     access_log off; client_body_temp_path {0}/a; proxy_temp_path {0}/b; fastcgi_temp_path {0}/c;
     uwsgi_temp_path {0}/d; scgi_temp_path {0}/e;
     server {{
-        listen 127.0.0.1:{1} ssl; ssl_certificate {2}; ssl_certificate_key {3}; {4}
+        listen 127.0.0.1:{1} ssl; ssl_certificate {2}; ssl_certificate_key {2}; {3}
         location / {{ return 200 here; }}
-        location /behind {{ proxy_pass http://127.0.0.1:{5}; }}
+        location /behind {{ proxy_pass http://127.0.0.1:{4}; }}
     }}
 }}
 """
@@ -106,10 +97,10 @@ http {{
 @pytest.fixture
 def nginx(tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """A real nginx with a certificate that is trusted; its port."""
-    store = AuthorityStore(stateDirectory(os.environ))
+    store = storeIn(tmp_path)
     leaf = makeLeaf(store.root(), (HERE, "localhost"), datetime.now(UTC) - BACKDATED)
     monkeypatch.setenv("SSL_CERT_FILE", str(store.publicPath))
-    certificate, key = written(tmp_path, leaf)
+    shown = written(tmp_path / "shown.pem", leaf)
     binary = program("nginx", "/usr/sbin/nginx")
 
     @contextmanager
@@ -117,7 +108,7 @@ def nginx(tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch) -> 
         with socket.create_server((HERE, 0)) as sock, socket.create_server((HERE, 0)) as other:
             port, nobody = sock.getsockname()[1], other.getsockname()[1]
         path = tmp_path / "nginx.conf"
-        path.write_text(NGINX.format(tmp_path, port, certificate, key, more, nobody))
+        path.write_text(NGINX.format(tmp_path, port, shown, more, nobody))
         words = [binary, "-p", str(tmp_path), "-c", str(path), "-e", "stderr"]
         process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
         try:
@@ -160,10 +151,8 @@ def test_nginx_that_wants_a_client_certificate(nginx: Callable[..., Any]) -> Non
 
 def test_http_asked_where_openssl_speaks_tls(tmp_path: Path, program: Program) -> None:
     """It answers with an alert, or hangs up; either way TLS is what it wants."""
-    root = AuthorityStore(stateDirectory(os.environ)).root()
-    leaf = makeLeaf(root, ("localhost",), datetime.now(UTC) - BACKDATED)
-    certificate, key = written(tmp_path, leaf)
-    with openssl(program, "-cert", certificate, "-key", key) as port:
+    leaf = makeLeaf(storeIn(tmp_path).root(), ("localhost",), datetime.now(UTC) - BACKDATED)
+    with opensslShowing(program("openssl"), tmp_path / "shown.pem", leaf) as port:
         assert wrong(look(port)) == ["tls-expected"]
 
 

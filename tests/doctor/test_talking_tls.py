@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import time
 from base64 import encodebytes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +20,17 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from running import Running
-from tlsserving import Program, answering, http, openssl, written
+from programs import Program
+from running import PATIENCE, Running
+from tls.ends import opensslServer, opensslShowing, storeIn
+from tlsserving import answering, http, kinds, wrong
 
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.examination import examine
 from loopbackd.doctor.facts.served import Outcome, served
-from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.doctor.finding import Finding
 from loopbackd.doctor.speaking import speaking
 from loopbackd.tls.certificates import BACKDATED, keyPEM, makeAuthority, makeIntermediate, makeLeaf
-from loopbackd.tls.store import AuthorityStore, stateDirectory
 from loopbackd.tls.wrong import SITES
 
 HERE = "127.0.0.1"
@@ -39,22 +43,16 @@ def look(port: int, name: str = "localhost", scheme: str = "https") -> list[Find
     return list(speaking(Asked(name, port, scheme), HERE, os.environ))
 
 
-def wrong(findings: list[Finding]) -> list[str]:
-    """The kinds of what is wrong."""
-    return [one.kind for one in findings if one.severity is not Severity.NOTE]
-
-
 @pytest.fixture
-def own() -> Any:
+def own(tmp_path: Path) -> Any:
     """Loopbackd's authority."""
-    return AuthorityStore(stateDirectory(os.environ)).root()
+    return storeIn(tmp_path).root()
 
 
 @pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch, own: Any) -> Any:
+def trusted(monkeypatch: pytest.MonkeyPatch, own: Any, tmp_path: Path) -> Any:
     """The same, and this machine trusts it."""
-    path = AuthorityStore(stateDirectory(os.environ)).publicPath
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(storeIn(tmp_path).publicPath))
     return own
 
 
@@ -62,10 +60,22 @@ def trusted(monkeypatch: pytest.MonkeyPatch, own: Any) -> Any:
 def serving(tmp_path: Path, program: Program) -> Callable[..., Any]:
     """Has openssl show a certificate."""
 
-    def serve(credential: Any, *options: str) -> Any:
-        certificate, key = written(tmp_path, credential)
-        more = ["-cert_chain", certificate] if credential.chain else []
-        return openssl(program, "-cert", certificate, "-key", key, *more, *options)
+    return partial(opensslShowing, program("openssl"), tmp_path / "shown.pem")
+
+
+@pytest.fixture
+def signedByItself(tmp_path: Path, program: Program) -> Callable[..., Any]:
+    """Has openssl make such a certificate and its key (req -x509) and show it; its path."""
+    binary, path = program("openssl"), str(tmp_path / "shown.pem")
+
+    @contextmanager
+    def serve(*options: str) -> Iterator[tuple[int, str]]:
+        words = [binary, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]
+        words += ["-keyout", str(tmp_path / "key.pem"), "-out", path, *options]
+        subprocess.run(words, check=True, capture_output=True, timeout=PATIENCE)
+        files = ["-cert", path, "-key", str(tmp_path / "key.pem")]
+        with opensslServer(binary, "-www", *files) as port:
+            yield port, path
 
     return serve
 
@@ -81,7 +91,7 @@ def test_a_good_certificate_of_a_trusted_authority(trusted: Any, serving: Any) -
     with serving(leaf(trusted)) as port:
         findings = look(port)
     assert wrong(findings) == []
-    assert [one.kind for one in findings] == ["tls-answers", "certificate", "answers-http"]
+    assert kinds(findings) == ["tls-answers", "certificate", "answers-http"]
     assert "TLSv1.3" in findings[0].evidence[0]
 
 
@@ -157,32 +167,19 @@ def test_a_certificate_for_somebody_else(trusted: Any, serving: Any) -> None:
         assert wrong(look(port, "app.test")) == []
 
 
-def test_signed_by_itself(own: Any, tmp_path: Path, program: Program) -> None:
-    """As C{openssl req -x509} makes them; the key of the common name is no name."""
-    import subprocess
-
-    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
-    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj"]
-    files = ["-keyout", key, "-out", certificate]
-    made = [program("openssl"), *words, "/CN=localhost", *files]
-    subprocess.run(made, check=True, capture_output=True, timeout=20)
-    with openssl(program, "-cert", certificate, "-key", key) as port:
+def test_signed_by_itself(own: Any, signedByItself: Any) -> None:
+    """The key of the common name is no name."""
+    with signedByItself("-subj", "/CN=localhost") as (port, _):
         assert wrong(look(port)) == ["certificate-common-name-only", "certificate-self-signed"]
 
 
-def test_that_of_an_authority_itself(
-    tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_that_of_an_authority_itself(signedByItself: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trusted certificate signed by itself works with some clients, and not with others."""
-    import subprocess
-
-    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
-    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=x"]
-    files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
-    made = [program("openssl"), *words, *files]
-    subprocess.run(made, check=True, capture_output=True, timeout=20)
-    monkeypatch.setenv("SSL_CERT_FILE", certificate)
-    with openssl(program, "-cert", certificate, "-key", key) as port:
+    with signedByItself("-subj", "/CN=x", "-addext", "subjectAltName=DNS:localhost") as (
+        port,
+        path,
+    ):
+        monkeypatch.setenv("SSL_CERT_FILE", path)
         assert wrong(look(port)) == ["certificate-is-authority"]
 
 
@@ -205,7 +202,7 @@ def test_a_client_certificate_may_be_shown(trusted: Any, serving: Any) -> None:
     with serving(leaf(trusted), "-verify", "1") as port:
         findings = look(port)
     assert wrong(findings) == []
-    assert "tls-client-certificate-asked" in [one.kind for one in findings]
+    assert "tls-client-certificate-asked" in kinds(findings)
 
 
 def test_no_common_application_protocol(trusted: Any, serving: Any) -> None:
@@ -324,9 +321,9 @@ def test_the_whole_examination_of_a_url(daemon: Callable[..., Running]) -> None:
     """TLS and HTTP are looked at where the URL asks for them, and only there."""
     port = daemon("--listen", "tcp:0:interface=127.0.0.1").port()
     assert wrong(examine(Asked(HERE, port, "https"))) == ["certificate-of-local-authority"]
-    kinds = [one.kind for one in examine(Asked(HERE, port, "http"))]
-    assert "answers-http" in kinds and "certificate" not in kinds
-    plain = [one.kind for one in examine(Asked(HERE, port))]
+    web = kinds(examine(Asked(HERE, port, "http")))
+    assert "answers-http" in web and "certificate" not in web
+    plain = kinds(examine(Asked(HERE, port)))
     assert "answers-http" not in plain and "certificate" not in plain
 
 
@@ -359,5 +356,6 @@ def test_certificates_that_cannot_be_read(
     shown, secret = tmp_path / "shown.pem", tmp_path / "key.pem"
     shown.write_text(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
     secret.write_bytes(keyPEM(key))
-    with openssl(program, "-cert", str(shown), "-key", str(secret)) as port:
+    files = ["-cert", str(shown), "-key", str(secret)]
+    with opensslServer(program("openssl"), "-www", *files) as port:
         assert wrong(look(port)) == ["certificate-unreadable"]

@@ -1,48 +1,27 @@
-"""Servers that are real, and wrong in one thing, for the doctor to talk to."""
+"""Servers that say one thing, for the doctor to talk to, and the gist of what it finds."""
 
 from __future__ import annotations
 
 import socket
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from loopbackd.tls.certificates import Credential, certificatePEM, keyPEM
+from running import PATIENCE
 
-PATIENCE = 20.0
+from loopbackd.doctor.finding import Finding, Severity
 
-Program = Callable[..., str]
-
-
-def written(directory: Path, credential: Credential) -> tuple[str, str]:
-    """The files of a certificate with its chain, and of its key."""
-    shown, key = directory / "shown.pem", directory / "key.pem"
-    shown.write_bytes(b"".join(map(certificatePEM, (credential.certificate, *credential.chain))))
-    key.write_bytes(keyPEM(credential.key))
-    return str(shown), str(key)
+HERE = "127.0.0.1"
 
 
-@contextmanager
-def openssl(program: Program, *options: str) -> Iterator[int]:
-    """C{openssl s_server} with these options; its port."""
-    words = [program("openssl"), "s_server", "-www", "-accept", "127.0.0.1:0", *options]
-    process = subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line.startswith(b"ACCEPT"):
-                yield int(line.rpartition(b":")[2])
-                break
-        else:
-            raise AssertionError(f"{words} did not start")
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+def kinds(findings: Iterable[Finding]) -> list[str]:
+    """Their names."""
+    return [one.kind for one in findings]
+
+
+def wrong(findings: Iterable[Finding]) -> list[str]:
+    """The kinds of what is wrong."""
+    return [one.kind for one in findings if one.severity is not Severity.NOTE]
 
 
 Say = Callable[[bytes], bytes | None]
@@ -50,9 +29,7 @@ Say = Callable[[bytes], bytes | None]
 
 
 @contextmanager
-def answering(
-    say: Say, hears: bool = True, host: str = "127.0.0.1", port: int = 0
-) -> Iterator[int]:
+def answering(say: Say, hears: bool = True, host: str = HERE, port: int = 0) -> Iterator[int]:
     """
     A server that answers each connection once; its port.
 

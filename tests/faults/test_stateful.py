@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -27,8 +26,6 @@ from twisted.internet.task import deferLater
 
 from loopbackd.faults.toxics import Toxics
 from loopbackd.faultsettings import ToxicSettings
-
-PATIENCE = 20.0
 
 CUTTING = ENDS | {"blackhole"}
 SIZES = st.lists(st.sampled_from([1, 100, 5000, 200_000]), min_size=1, max_size=4)
@@ -158,12 +155,14 @@ class Network(RuleBasedStateMachine):
     async def _end(self) -> None:
         for caller in self.all:
             caller.finish()
-        deadline = time.monotonic() + PATIENCE
-        while open := [caller for caller in self.all if not caller.isOver]:
-            assert time.monotonic() < deadline, "a connection does not end"
-            for caller in open:
-                caller.read()
-            await passing(0.001)
+
+        def areOver() -> bool:
+            for caller in self.all:
+                if not caller.isOver:
+                    caller.read()
+            return all(caller.isOver for caller in self.all)
+
+        await until(areOver, lambda: "a connection does not end")
         for daemon, toxics in zip((self.relay, self.echo), self.places, strict=True):
             await until(lambda daemon=daemon: not len(daemon.connections))  # type: ignore[misc]
             await until(lambda daemon=daemon: not daemon.alarms.getDelayedCalls())  # type: ignore[misc]

@@ -11,6 +11,7 @@ import pytest
 import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
+from sockets import readAll
 from test_serving import makeRoutes
 from tls.ends import Client, clientContext
 from twisted.internet import reactor as realReactor
@@ -213,7 +214,7 @@ async def test_hungUpInTheSameBatch(encrypted: bool) -> None:
     async with serving(realReactor, "auto") as loopback:
         address: Any = addressOf(loopback)
         client = Client(address.port, clientContext())
-        hear = client.hear if encrypted else partial(untilTheEnd, client.sock)
+        hear = client.hear if encrypted else partial(readAll, client.sock)
         say = client.say if encrypted else client.sock.sendall
         try:
             if encrypted:
@@ -234,11 +235,3 @@ async def test_hungUpInTheSameBatch(encrypted: bool) -> None:
         assert b"HTTP/1.1 200 OK" in heard
         assert heard.endswith(b"}\n")
         assert client.ended is encrypted
-
-
-def untilTheEnd(sock: socket.socket) -> bytes:
-    """All that comes."""
-    heard = b""
-    while piece := sock.recv(1 << 16):
-        heard += piece
-    return heard

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest_twisted
+from sockets import readAll
 from twisted.internet import reactor as realReactor
 from twisted.internet.threads import deferToThread
 from visiting import answers, request
@@ -87,14 +88,6 @@ def client(loopback: Loopback) -> socket.socket:
     return socket.create_connection((where.host, where.port), 10)
 
 
-def untilTheEnd(sock: socket.socket) -> bytes:
-    """All that comes."""
-    parts = []
-    while part := sock.recv(1 << 16):
-        parts.append(part)
-    return b"".join(parts)
-
-
 async def within(seconds: float, isSo: Any) -> None:
     """Let the reactor run until that is so."""
     deadline = time.monotonic() + seconds
@@ -151,7 +144,7 @@ async def test_refusedUpload() -> None:
         sock.sendall(request("/nowhere", "POST", [("Content-Length", str(20 << 20))]))
         for _ in range(20):
             sock.sendall(bytes(1 << 20))
-        return untilTheEnd(sock)
+        return readAll(sock)
 
     async with serving(reactor, "test_streams:makeFactory") as loopback:
         with client(loopback) as sock:
@@ -170,7 +163,7 @@ async def test_bigUploadInPieces() -> None:
             sock.sendall(b"%x\r\n%b\r\n" % (len(block), block))
         sock.sendall(b"0\r\n\r\n")
         sock.shutdown(socket.SHUT_WR)
-        return untilTheEnd(sock)
+        return readAll(sock)
 
     async with serving(reactor, "test_streams:makeFactory") as loopback:
         with client(loopback) as sock:
@@ -185,7 +178,7 @@ async def test_halfClosedAndPipelined() -> None:
     def converse(sock: socket.socket) -> bytes:
         sock.sendall(request("/big") * 3 + request("/hello"))
         sock.shutdown(socket.SHUT_WR)
-        return untilTheEnd(sock)
+        return readAll(sock)
 
     async with serving(reactor, "test_streams:makeFactory") as loopback:
         with client(loopback) as sock:
@@ -200,7 +193,7 @@ async def test_resetAndEndByHand() -> None:
     def converse(sock: socket.socket, target: str) -> bytes | str:
         sock.sendall(request(target))
         try:
-            return untilTheEnd(sock)
+            return readAll(sock)
         except ConnectionResetError:
             return "reset"
 

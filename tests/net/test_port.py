@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Running, running
+from running import Running, running, until
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -477,10 +477,8 @@ def test_a_flood_past_the_descriptor_limit_is_survived(narrow: Any) -> None:
 
 def resumes(address: tuple[str, int]) -> None:
     """A client is served, as soon as the daemon has seen that others have left."""
-    deadline = time.monotonic() + 10
     with ExitStack() as stack:
-        while not echoes(visit(address, stack)):
-            assert time.monotonic() < deadline, "service never resumed"
+        until(lambda: echoes(visit(address, stack)), "service")
 
 
 def test_a_full_descriptor_table_is_survived(narrow: Any) -> None:

@@ -6,6 +6,7 @@ import socket
 import struct
 
 import pytest
+from running import until
 
 from loopbackd.peer.identity import PeerIdentity, identify, identifyTCP, identifyUnix
 from loopbackd.peer.netlink import SocketDiag
@@ -105,16 +106,16 @@ def test_processOfAnotherUser(diag, listen, connect, spawnAs):
     assert identify(diag, accepted) == PeerIdentity(MINE, inode, None, "ESTABLISHED", "")
 
 
-def test_halfClosedClientIsKnown(diag, listen, connect, until):
+def test_halfClosedClientIsKnown(diag, listen, connect):
     """A client that shut down its writing side still waits for an answer and is still known."""
     client, accepted = connect(listen())
     client.shutdown(socket.SHUT_WR)
     assert accepted.recv(1) == b""
-    until(lambda: identify(diag, accepted).state == "FIN_WAIT2")
+    until(lambda: identify(diag, accepted).state == "FIN_WAIT2", "end")
     assert identify(diag, accepted) == PeerIdentity(MINE, inodeOf(client), None, "FIN_WAIT2", "")
 
 
-def test_closedClientIsNobody(diag, listen, connect, until):
+def test_closedClientIsNobody(diag, listen, connect):
     """A client that has closed reads uid 0, inode 0: unknown, never root."""
     client, accepted = connect(listen())
     asked = client.getsockname(), client.getpeername()
@@ -126,14 +127,14 @@ def test_closedClientIsNobody(diag, listen, connect, until):
         row = diag.lookup(*asked)
         return row if row is not None and row.state is TCPState.FIN_WAIT2 else None
 
-    row = until(closed)
+    row = until(closed, "end")
     assert (row.uid, row.inode) == (0, 0)
     found = identify(diag, accepted)
     assert (found.uid, found.inode, found.state) == (None, 0, "FIN_WAIT2")
     assert "closed" in found.reason
 
 
-def test_killedClientIsNobody(diag, listen, connect, spawn, until):
+def test_killedClientIsNobody(diag, listen, connect, spawn):
     """So does a client whose process was killed."""
     client, accepted = connect(listen())
     child = spawn(client)
@@ -142,11 +143,11 @@ def test_killedClientIsNobody(diag, listen, connect, spawn, until):
     child.kill()
     child.wait()
     assert accepted.recv(1) == b""
-    until(lambda: identify(diag, accepted).state == "FIN_WAIT2")
+    until(lambda: identify(diag, accepted).state == "FIN_WAIT2", "end")
     assert identify(diag, accepted).uid is None
 
 
-def test_orphanIsItsUserOrNobody(diag, listen, connect, asUser, until):
+def test_orphanIsItsUserOrNobody(diag, listen, connect, asUser):
     """A closed client with bytes under way keeps its uid on new kernels; on none is it root."""
     listener = listen()
     with asUser(OTHER):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from running import until
 
 from loopbackd.peer import process
 from loopbackd.peer.process import (
@@ -104,11 +105,11 @@ def test_endedProcessIsNone(spawn):
     assert processOf(child.pid) is None
 
 
-def test_zombieHasItsName(until):
+def test_zombieHasItsName():
     """A process without a command line any more is called by its name."""
     child = subprocess.Popen(["cat"], stdin=subprocess.DEVNULL)
     try:
-        until(lambda: b"\nState:\tZ" in process._read(f"/proc/{child.pid}/status"))
+        until(lambda: b"\nState:\tZ" in process._read(f"/proc/{child.pid}/status"), "zombie")
         assert process._command(child.pid) == "cat"
         assert processOf(child.pid) is None  # it has ended, and its pid may be reused
     finally:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from programs import Ran, run
-from realservers import RealServer
+from realservers import PATIENCE, RealServer
 from sockets import until
 from twisted.internet import reactor as realReactor
 
@@ -19,12 +19,8 @@ from loopbackd.testing import addressOf, serving
 
 reactor: Any = realReactor
 
-PATIENCE = 60.0
-"""Seconds a client may take on a busy machine."""
-
 TO_END = 5.0
 """Seconds after which nothing may be left of connections whose clients are gone."""
-
 
 KEPT_PIPES = 8
 """How many pipes a daemon keeps for streams to come (L{loopbackd.net.pipes})."""

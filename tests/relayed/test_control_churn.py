@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 from between import HARMLESS, SECONDS, held, isLeft
-from realservers import RealServer
+from realservers import PATIENCE, RealServer
 from running import HERE, Running, service, until
 
 MEGABYTE = 1 << 20
-PATIENCE = 60
 
 NONSENSE: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/proxies/redis/toxics", {"type": "no-such-type"}),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from sockets import until
 from twisted.internet import reactor as realReactor
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
@@ -207,11 +208,9 @@ async def test_whoLeavesIsNotWaitedFor() -> None:
             client.transport.write(request("/"))  # type: ignore[union-attr]
             if said:
                 await client.hears(100)
-            while not target.open or not target.heard:
-                await deferLater(reactor, 0.01, lambda: None)
+            await until(lambda: target.open and target.heard)
             client.transport.abortConnection()  # type: ignore[union-attr]
-            while target.open:
-                await deferLater(reactor, 0.01, lambda: None)
+            await until(lambda: not target.open)
 
 
 @pytest_twisted.ensureDeferred
@@ -260,8 +259,7 @@ async def test_aClientThatDoesNotEndItsBody() -> None:
             data = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc"
             answered = await ask(it, data, "PUT")
             assert answered.status == 400
-            while target.open:
-                await deferLater(reactor, 0.01, lambda: None)
+            await until(lambda: not target.open)
 
 
 @pytest_twisted.ensureDeferred

@@ -1,4 +1,4 @@
-"""The other end of TLS: clients that do one thing at a time, and their certificates."""
+"""The other end of TLS: clients that do one thing at a time, OpenSSL, and their certificates."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
+from running import PATIENCE
 from twisted.internet.threads import deferToThread
 
 from loopbackd.testing import addressOf
 from loopbackd.tls.certificates import Credential, certificatePEM, keyPEM
 from loopbackd.tls.store import AuthorityStore
-
-PATIENCE = 10.0
 
 VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
@@ -162,7 +161,7 @@ async def ran(*words: str, input: str = "") -> tuple[int, str]:
 
     def run() -> tuple[int, str]:
         done = subprocess.run(
-            words, input=input, capture_output=True, text=True, timeout=30, check=False
+            words, input=input, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         return done.returncode, done.stdout + done.stderr
 
@@ -174,3 +173,35 @@ def written(path: Path, credential: Credential) -> Path:
     certificates = (credential.certificate, *credential.chain)
     path.write_bytes(keyPEM(credential.key) + b"".join(map(certificatePEM, certificates)))
     return path
+
+
+@contextmanager
+def opensslServer(binary: str, *options: str) -> Iterator[int]:
+    """C{openssl s_server} with these options; its port."""
+    words = [binary, "s_server", "-accept", "127.0.0.1:0", *options]
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.startswith(b"ACCEPT"):
+                yield int(line.rpartition(b":")[2])
+                break
+        else:
+            raise AssertionError(f"{words} did not start")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def opensslShowing(binary: str, path: Path, credential: Credential, *options: str) -> Any:
+    """
+    The same, with this certificate and its chain, for whoever asks for pages.
+
+    @param path: a file for them.
+    """
+    shown = str(written(path, credential))
+    chain = ["-cert_chain", shown] if credential.chain else []
+    return opensslServer(binary, "-www", "-cert", shown, *chain, *options)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import pytest_twisted
 from cryptography import x509
+from sockets import until
 from twisted.internet import reactor as realReactor
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from loopbackd.prepared import prepare
@@ -275,5 +275,4 @@ async def test_a_silent_client_is_closed_in_time(monkeypatch: pytest.MonkeyPatch
 
     async with serving(reactor, "auto") as loopback:
         await deferToThread(talk, addressOf(loopback).port)  # type: ignore[attr-defined]
-        while len(loopback.connections):
-            await deferLater(reactor, 0.01, lambda: None)
+        await until(lambda: not len(loopback.connections))

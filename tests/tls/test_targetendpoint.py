@@ -6,20 +6,22 @@ import random
 import socket
 import ssl
 import struct
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from running import PATIENCE
+from sockets import until
 from twisted.internet import reactor as realReactor
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError, NoProtocol
 from twisted.internet.interfaces import IHalfCloseableProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -34,7 +36,7 @@ from loopbackd.tls.targeterrors import HandshakeLate, HandshakeRefused, NotTLS
 from loopbackd.tls.targetpolicy import TargetPolicy, targetContext
 from loopbackd.tls.targets import parseTLSTarget
 from tls.cases import Inside, Producer, connectionLost
-from tls.ends import PATIENCE, storeIn, written
+from tls.ends import opensslServer, storeIn, written
 from tls.targetcases import SECONDS, TARGET, Giving, TargetCase, leaf
 
 reactor: Any = realReactor
@@ -332,8 +334,7 @@ async def test_a_reset_stays_a_reset(tmp_path: Path) -> None:
             reason = await protocol.lost
             assert type(reason).__name__ == "ConnectionLost"
             protocol, transport = await reached(core, tmp_path, listener.getsockname()[1])
-            while not protocol.chunks:
-                await deferLater(reactor, 0.01, lambda: None)
+            await until(lambda: protocol.chunks)
             transport.abortConnection()
             await protocol.lost
             await serving
@@ -415,16 +416,9 @@ async def test_against_openssl(tmp_path: Path, program: Any, version: str) -> No
     shown = leaf(root, "localhost", "127.0.0.1")
     server = written(tmp_path / "server.pem", shown)
     written(tmp_path / "me.pem", leaf(root, "me", purpose="client"))
-    with listening() as listener:
-        port = listener.getsockname()[1]
-    words = [program("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-rev", version]
-    words += ["-cert", str(server), "-Verify", "1", "-verify_return_error", "-alpn", "h2,line"]
-    words += ["-CAfile", str(storeIn(tmp_path).publicPath)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert process.stdout is not None
-    try:
-        while b"ACCEPT" not in (line := await deferToThread(process.stdout.readline)):
-            assert line
+    words = ["-rev", version, "-cert", str(server), "-CAfile", str(storeIn(tmp_path).publicPath)]
+    words += ["-Verify", "1", "-verify_return_error", "-alpn", "h2,line"]
+    with opensslServer(program("openssl"), *words) as port:
         async with eager() as core:
             for asked in ({}, {"pin": "0" * 64}):
                 if asked:
@@ -437,14 +431,10 @@ async def test_against_openssl(tmp_path: Path, program: Any, version: str) -> No
                 )
                 assert transport.negotiatedProtocol == b"line"
                 transport.write(b"abc\n")
-                while b"".join(protocol.chunks) != b"cba\n":
-                    await deferLater(reactor, 0.01, lambda: None)
+                echoed = partial(b"".join, protocol.chunks)
+                await until(lambda echoed=echoed: echoed() == b"cba\n")  # type: ignore[misc]
                 transport.loseConnection()
                 await protocol.lost
-    finally:
-        process.kill()
-        await deferToThread(process.wait)
-        process.stdout.close()
 
 
 @pytest_twisted.ensureDeferred

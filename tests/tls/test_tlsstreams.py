@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from sockets import until
 from twisted.internet import reactor as realReactor
 from twisted.internet.protocol import Protocol
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from loopbackd.settings import TLSSettings
@@ -121,8 +121,7 @@ async def test_a_client_that_does_not_read_is_not_read_from() -> None:
         transport: Any = connection._transport
         assert transport._tempDataLen + len(transport.dataBuffer) < 1 << 20
         one.close()
-        while len(loopback.connections):
-            await deferLater(reactor, 0.01, lambda: None)
+        await until(lambda: not len(loopback.connections))
 
 
 @pytest_twisted.ensureDeferred
@@ -149,7 +148,6 @@ async def test_the_table_shows_a_half_close() -> None:
         one = await deferToThread(lambda: Client(port, clientContext()).shake())
         one.finish()
         (connection,) = loopback.connections
-        while connection.state != "half-closed":
-            await deferLater(reactor, 0.01, lambda: None)
+        await until(lambda: connection.state == "half-closed")
         one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         one.close()

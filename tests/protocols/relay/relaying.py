@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from running import PATIENCE
 from twisted.internet import reactor as realReactor
 from twisted.internet.threads import deferToThread
 
@@ -15,7 +16,6 @@ from loopbackd.service import Loopback
 from loopbackd.testing import addressOf, serving
 
 reactor: Any = realReactor
-PATIENCE = 10
 
 
 @contextmanager

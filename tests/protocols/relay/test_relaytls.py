@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import pytest_twisted
 from OpenSSL import SSL
+from running import PATIENCE
 from sockets import reset, until
-from tls.ends import PATIENCE, Client, clientContext, storeIn
+from tls.ends import Client, clientContext, storeIn
 from tls.targetcases import leaf, serverEnd
 from twisted.internet.threads import deferToThread
 

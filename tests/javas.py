@@ -14,7 +14,7 @@ import pytest
 from running import PATIENCE
 
 from loopbackd.doctor.facts.jvms import Phase, phaseOf
-from loopbackd.doctor.facts.running import threadsOf
+from loopbackd.peer.proc import threadsOf
 
 HANDSHAKE = b"JDWP-Handshake"
 _RESUME = bytes([0, 0, 0, 11, 0, 0, 0, 1, 0, 1, 9])  # VirtualMachine.Resume, with the id 1

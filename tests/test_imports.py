@@ -47,6 +47,7 @@ READING_ORDER = [
     "loopbackd.net.batch",
     "loopbackd.net.alarms",
     "loopbackd.peer",
+    "loopbackd.peer.proc",
     "loopbackd.peer.process",
     "loopbackd.peer.unixtable",
     "loopbackd.peer.sockdiag",

@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import pwd
 import select
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
+
+from loopbackd.peer.proc import contentOf, descriptorsOf, linkOf, ownerOf, pids
 
 COMMAND_LIMIT: Final = 200
 """Characters of a command line kept in L{Process.command}."""
@@ -46,8 +48,8 @@ def findProcess(inode: int, uid: int) -> Process | None:
     if not inode:
         return None
     others = []
-    for pid in _highestFirst():
-        if _owner(pid) != uid:
+    for pid in pids():
+        if ownerOf(pid) != uid:
             others.append(pid)
         elif (found := _holder(pid, inode)) is not None:
             return found
@@ -65,8 +67,8 @@ def findProcesses(inodes: Collection[int]) -> dict[int, Process]:
     """
     found: dict[int, Process] = {}
     links = {f"socket:[{inode}]": inode for inode in inodes if inode}
-    for pid in _highestFirst() if links else ():
-        for descriptor, link in _descriptors(pid):
+    for pid in pids() if links else ():
+        for descriptor, link in descriptorsOf(pid):
             inode = links.get(link or "")
             if link is not None and inode is not None and inode not in found:
                 process = _describe(pid, descriptor, link)
@@ -85,8 +87,8 @@ def findHolders(inodes: Collection[int]) -> dict[int, list[int]]:
     """
     found: dict[int, list[int]] = {}
     links = {f"socket:[{inode}]": inode for inode in inodes if inode}
-    for pid in _highestFirst() if links else ():
-        there = {links[link] for _, link in _descriptors(pid) if link in links}
+    for pid in pids() if links else ():
+        there = {links[link] for _, link in descriptorsOf(pid) if link in links}
         for inode in there:
             found.setdefault(inode, []).append(pid)
     return found
@@ -97,7 +99,7 @@ def closedProcesses(uid: int) -> list[int]:
     The processes of a user that do not let us look into them, the highest pid first: they have
     privileges that we have not, or have changed their user (ptrace(2), PTRACE_MODE_READ).
     """
-    return [pid for pid in _highestFirst() if _owner(pid) in (0, uid) and _isClosed(pid, uid)]
+    return [pid for pid in pids() if ownerOf(pid) in (0, uid) and _isClosed(pid, uid)]
 
 
 def _isClosed(pid: int, uid: int) -> bool:
@@ -105,7 +107,7 @@ def _isClosed(pid: int, uid: int) -> bool:
         os.readlink(f"/proc/{pid}/exe")
     except PermissionError:
         # All of /proc of such a process may be root's: the user is in its status.
-        return f"\nUid:\t{uid}\t".encode() in (_read(f"/proc/{pid}/status") or b"")
+        return f"\nUid:\t{uid}\t".encode() in (contentOf(f"/proc/{pid}/status") or b"")
     except OSError:
         # It is gone, or one of the kernel's own.
         return False
@@ -130,7 +132,7 @@ class State:
 
 def stateOf(pid: int) -> State:
     """Look at a process (proc(5), C{/proc/PID/stat})."""
-    raw = _read(f"/proc/{pid}/stat") or b""
+    raw = contentOf(f"/proc/{pid}/stat") or b""
     # The name of the program is in brackets, and may have any in it.
     fields = raw.rpartition(b")")[2].split()
     if len(fields) < 20:
@@ -156,21 +158,6 @@ def userName(uid: int) -> str:
         return f"uid {uid}"
 
 
-def _highestFirst() -> list[int]:
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return []
-    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
-
-
-def _owner(pid: int) -> int | None:
-    try:
-        return os.stat(f"/proc/{pid}").st_uid
-    except OSError:
-        return None
-
-
 def _holder(pid: int, inode: int) -> Process | None:
     link = f"socket:[{inode}]"
     descriptor = _descriptor(pid, link)
@@ -178,19 +165,7 @@ def _holder(pid: int, inode: int) -> Process | None:
 
 
 def _descriptor(pid: int, link: str) -> str | None:
-    return next((path for path, one in _descriptors(pid) if one == link), None)
-
-
-def _descriptors(pid: int) -> Iterator[tuple[str, str | None]]:
-    """The paths of a process's descriptors, and what each is."""
-    directory = f"/proc/{pid}/fd"
-    try:
-        names = os.listdir(directory)
-    except OSError:
-        return
-    for name in names:
-        path = f"{directory}/{name}"
-        yield path, _readLink(path)
+    return next((path for path, one in descriptorsOf(pid) if one == link), None)
 
 
 def _describe(pid: int, descriptor: str | None, link: str) -> Process | None:
@@ -198,13 +173,13 @@ def _describe(pid: int, descriptor: str | None, link: str) -> Process | None:
     # everything was read, and still has the socket, then all of it was read from that one.
     pidfd = _openPidfd(pid)
     try:
-        if descriptor is not None and _readLink(descriptor) != link:
+        if descriptor is not None and linkOf(descriptor) != link:
             return None
         command = _command(pid)
         user = _user(pid)
         if command is None or user is None:
             return None
-        if descriptor is not None and _readLink(descriptor) != link:
+        if descriptor is not None and linkOf(descriptor) != link:
             return None
         if pidfd is not None and _hasEnded(pidfd):
             return None
@@ -228,10 +203,10 @@ def _hasEnded(pidfd: int) -> bool:
 
 
 def _command(pid: int) -> str | None:
-    raw = _read(f"/proc/{pid}/cmdline")
+    raw = contentOf(f"/proc/{pid}/cmdline")
     if raw is None:
         return None
-    raw = raw.rstrip(b"\0 ").replace(b"\0", b" ") or (_read(f"/proc/{pid}/comm") or b"").strip()
+    raw = raw.rstrip(b"\0 ").replace(b"\0", b" ") or (contentOf(f"/proc/{pid}/comm") or b"").strip()
     return _printable(raw) or "?"
 
 
@@ -245,25 +220,10 @@ def _printable(raw: bytes) -> str:
 
 
 def _user(pid: int) -> str | None:
-    status = _read(f"/proc/{pid}/status")
+    status = contentOf(f"/proc/{pid}/status")
     if status is None:
         return None
     for line in status.splitlines():
         if line.startswith(b"Uid:"):
             return userName(int(line.split()[2]))  # the effective one
     return None
-
-
-def _readLink(path: str) -> str | None:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read(4096)
-    except OSError:
-        return None

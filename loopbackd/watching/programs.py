@@ -1,5 +1,5 @@
 """
-Which program has a socket: its process, its command line and its executable, by C{/proc}.
+Which program has a socket: its process, its command line and its executable.
 
 Everything here may take milliseconds: call it in a thread.  Processes of other users show
 themselves to root alone; whoever cannot be seen is left out.
@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loopbackd.loglines import escape
-from loopbackd.peer.process import Process, findProcess, findProcesses
-
-COMMAND_LIMIT: Final = 65536
-"""How many bytes of a command line are looked at: what matters can stand behind a class path."""
+from loopbackd.peer.proc import DELETED, executableOf, wordsOf
+from loopbackd.peer.process import Process, findProcess, findProcesses, stateOf
 
 _FEW: Final = 3
 _SCRIPT: Final = 200
@@ -27,7 +25,6 @@ _VALUED: Final = frozenset({"-X", "-W", "-r", "-cp", "-classpath", "--class-path
 _INTERPRETERS: Final = re.compile(
     "(?:python|pypy|node|nodejs|ruby|perl|php|lua|java|bun|deno|bash|dash|sh|tclsh)[0-9.]*"
 )
-_DELETED: Final = " (deleted)"
 _TEMPORARY: Final = ("/tmp/", "/var/tmp/", "/dev/shm/")
 
 
@@ -83,33 +80,6 @@ class Program:
         return self.path.startswith(_TEMPORARY)
 
 
-def programFrom(
-    process: Process, link: str, isThere: bool, cmdline: bytes, stat: bytes, ticks: int
-) -> Program:
-    """
-    A program out of what C{/proc} says (proc(5)).
-
-    @param link: what C{exe} leads to; empty if that was not shown.
-    @param isThere: whether there is a file of that name.
-    @param ticks: of the clock, a second.
-    """
-    isDeleted = link.endswith(_DELETED) and not isThere
-    words = tuple(
-        word.decode("utf-8", "backslashreplace") for word in cmdline.rstrip(b"\0").split(b"\0")
-    )
-    fields = stat.rpartition(b")")[2].split()
-    started = int(fields[19]) / ticks if len(fields) > 19 and fields[19].isdigit() else None
-    return Program(
-        process.pid,
-        process.user,
-        process.command,
-        words,
-        escape(link.removesuffix(_DELETED)),
-        isDeleted,
-        started,
-    )
-
-
 def programsOf(sockets: Mapping[int, int]) -> dict[int, Program]:
     """
     Find the programs that have these sockets open.
@@ -131,24 +101,19 @@ def programsOf(sockets: Mapping[int, int]) -> dict[int, Program]:
 
 def read(process: Process) -> Program:
     """What else there is to know of a process; what cannot be read is left out."""
-    there = f"/proc/{process.pid}"
-    try:
-        link = os.readlink(f"{there}/exe")
-    except OSError:
-        link = ""
-    cmdline, stat = _read(f"{there}/cmdline"), _read(f"{there}/stat")
-    isThere = os.path.lexists(link.removesuffix(_DELETED))
-    return programFrom(process, link, isThere, cmdline, stat, os.sysconf("SC_CLK_TCK"))
+    link, began = executableOf(process.pid), stateOf(process.pid).began
+    path = link.removesuffix(DELETED)
+    return Program(
+        process.pid,
+        process.user,
+        process.command,
+        wordsOf(process.pid),
+        escape(path),
+        link != path and not os.path.lexists(path),
+        began / os.sysconf("SC_CLK_TCK") if began else None,
+    )
 
 
 def _mayBeSeen(uid: int) -> bool:
     """A walk through all processes is not worth it for a socket of somebody else's."""
     return os.geteuid() in (0, uid)
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(COMMAND_LIMIT)
-    except OSError:
-        return b""

@@ -8,6 +8,7 @@ import pytest
 from running import until
 
 from loopbackd.peer import process
+from loopbackd.peer.proc import contentOf
 from loopbackd.peer.process import (
     COMMAND_LIMIT,
     Process,
@@ -109,7 +110,7 @@ def test_zombieHasItsName():
     """A process without a command line any more is called by its name."""
     child = subprocess.Popen(["cat"], stdin=subprocess.DEVNULL)
     try:
-        until(lambda: b"\nState:\tZ" in process._read(f"/proc/{child.pid}/status"), "zombie")
+        until(lambda: b"\nState:\tZ" in contentOf(f"/proc/{child.pid}/status"), "zombie")
         assert process._command(child.pid) == "cat"
         assert processOf(child.pid) is None  # it has ended, and its pid may be reused
     finally:

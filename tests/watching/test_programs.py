@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 import sys
+import time
 
 import pytest
 from making import program
 
 from loopbackd.peer.process import Process, processOf
-from loopbackd.watching.programs import programFrom, programsOf, read
-
-STAT = b"7 (a) b) S " + b" ".join(b"%d" % number for number in range(4, 53))
+from loopbackd.watching.programs import programsOf, read
 
 
 @pytest.mark.parametrize(
@@ -33,31 +34,30 @@ def test_identity(words, identity):
     assert program(path=words[0], words=words).identity == identity
 
 
-@pytest.mark.parametrize(
-    ("link", "isThere", "isDeleted"),
-    [
-        ("/usr/bin/x", True, False),
-        ("/usr/bin/x (deleted)", False, True),
-        ("/usr/bin/x (deleted)", True, False),
-        ("", False, False),
-    ],
-)
-def test_deleted(link, isThere, isDeleted):
+@pytest.mark.parametrize(("isReplaced", "isDeleted"), [(True, False), (False, True)])
+def test_deleted(tmp_path, isReplaced, isDeleted):
     """A file that was replaced is an upgrade, one that is gone is not."""
-    process = Process(7, "x -y", "me")
-    found = programFrom(process, link, isThere, b"x\0-y\0", STAT, 100)
+    path = tmp_path / "x"
+    shutil.copy("/bin/cat", path)
+    with subprocess.Popen([path, "-u"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        running.stdin.write(b"!")
+        running.stdin.flush()
+        assert running.stdout.read(1) == b"!"
+        path.unlink()
+        if isReplaced:
+            path.touch()
+        found = read(processOf(running.pid))
+        running.stdin.close()
+    assert (found.path, found.words, found.name) == (str(path), (str(path), "-u"), "x")
     assert found.isDeleted is isDeleted
-    assert found.path == ("/usr/bin/x" if link else "")
-    assert found.words == ("x", "-y")
-    assert found.started == 0.22
-    assert found.name == "x"
+    assert 0 < found.started <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def test_whatCannotBeRead():
-    """A process of which little is shown is what is left."""
-    found = programFrom(Process(7, "x", "me"), "", False, b"", b"", 100)
-    assert (found.path, found.words, found.started, found.identity) == ("", ("",), None, "")
-    assert found.name == ""
+    """Of a process that is gone nothing is left but what was known."""
+    found = read(Process(2**22, "x", "me"))
+    assert (found.path, found.words, found.started, found.identity) == ("", (), None, "")
+    assert found.name == "x" and not found.isDeleted
 
 
 @pytest.mark.parametrize("count", [1, 10])

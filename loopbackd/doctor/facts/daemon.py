@@ -15,12 +15,13 @@ from loopbackd.doctor.facts.authority import AuthorityFiles, authorityFiles
 from loopbackd.doctor.facts.control import ControlSeen, control
 from loopbackd.doctor.facts.plugins import Cache, Twistd, caches, twistd
 from loopbackd.doctor.facts.units import Unit, units
+from loopbackd.peer.proc import pids, wordsOf
 from loopbackd.peer.process import Process, processOf
 from loopbackd.tls.files import readSmall
 from loopbackd.tls.store import stateDirectory
 
 PID_FILE: Final = "twistd.pid"
-_RUNNERS: Final = frozenset({b"twistd", b"twist"})
+_RUNNERS: Final = frozenset({"twistd", "twist"})
 _INSTALLED: Final = version("loopbackd")
 
 
@@ -90,21 +91,14 @@ def daemon(
 
 def daemons() -> tuple[Process, ...]:
     """The processes whose command is C{twistd ... loopbackd ...}, of whatever user."""
-    try:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return ()
-    found = [processOf(pid) for pid in sorted(pids) if _isDaemon(pid)]
+    found = [processOf(pid) for pid in reversed(pids()) if _isDaemon(pid)]
     return tuple(one for one in found if one is not None)
 
 
 def _isDaemon(pid: int) -> bool:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
+    words = wordsOf(pid)
     names = {os.path.basename(word) for word in words[:3]}
-    return bool(_RUNNERS & names) and b"loopbackd" in words
+    return bool(_RUNNERS & names) and "loopbackd" in words
 
 
 def pidFileIn(path: Path) -> PidFile | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from loopbackd.doctor.facts.running import Running, running, socketsOf
+from loopbackd.doctor.facts.running import Running, running
+from loopbackd.peer.proc import socketsOf
 from loopbackd.peer.process import Process, processOf
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 

@@ -17,14 +17,8 @@ from typing import Final
 from loopbackd.doctor.facts.files import regularFile
 from loopbackd.doctor.facts.holder import Holder
 from loopbackd.doctor.facts.jdwp import JDWP, VARIABLES, argumentsIn, jdwpsOf
-from loopbackd.doctor.facts.running import (
-    Running,
-    contentOf,
-    directoryOf,
-    running,
-    socketsOf,
-    threadsOf,
-)
+from loopbackd.doctor.facts.running import Running, running
+from loopbackd.peer.proc import contentOf, directoryOf, socketsOf, threadsOf
 from loopbackd.peer.process import Process, processOf
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
@@ -36,6 +30,7 @@ _BACKLOG: Final = 1
 
 _ARGFILE_LIMIT: Final = 1024 * 1024
 _MOST_ARGFILES: Final = 8
+_MAPS_LIMIT: Final = 4 * 1024 * 1024
 _JAVA: Final = re.compile(r"(java|javaw|jsvc)[0-9.]*\Z")
 _VERSION: Final = re.compile(r'^JAVA_VERSION="?(?:1\.)?([0-9]+)', re.MULTILINE)
 
@@ -178,7 +173,7 @@ def phaseOf(threads: Collection[str]) -> Phase:
 
 
 def _isJVM(pid: int) -> bool:
-    return b"/libjvm.so" in contentOf(f"/proc/{pid}/maps", 4 * 1024 * 1024)
+    return b"/libjvm.so" in (contentOf(f"/proc/{pid}/maps", _MAPS_LIMIT) or b"")
 
 
 def _expanded(one: Running) -> Sequence[str]:

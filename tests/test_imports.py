@@ -282,6 +282,7 @@ READING_ORDER = [
     "loopbackd.doctor.facts.binding",
     "loopbackd.doctor.facts.sockets",
     "loopbackd.doctor.facts.cgroups",
+    "loopbackd.doctor.facts.executable",
     "loopbackd.doctor.facts.forwarders",
     "loopbackd.doctor.facts.socketunits",
     "loopbackd.doctor.facts.holder",

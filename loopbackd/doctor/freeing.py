@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from loopbackd.doctor.checks.holding import Looker, stopping
+from loopbackd.doctor.checks.holding import Looker, stopping, stoppingOf
 from loopbackd.doctor.checks.taken import isInTheWay
 from loopbackd.doctor.facts.holder import Holder
 from loopbackd.doctor.facts.sockets import sockets
@@ -67,6 +67,9 @@ def whoToEnd(holder: Holder, looker: Looker, ancestors: Collection[int]) -> tupl
     for pid in holder.pids:
         if pid == 1 or pid == looker.pid or pid in ancestors:
             raise NotEnded(f"pid {pid} is what this command runs in: end it by hand")
+    for one in holder.apart:
+        if stop := stoppingOf(one.belonging, looker):
+            raise NotEnded(f"{one}, which has the socket, too, belongs to something else: {stop}")
     return holder.pids
 
 

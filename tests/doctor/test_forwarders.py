@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,9 +45,33 @@ PROXY = (
 )
 def test_forwarders(command: str, target: str, stopping: str) -> None:
     """Where they lead, and what is stopped instead of them."""
-    found = forwarderIn(command)
+    name = os.path.basename(command.split()[0])
+    found = forwarderIn(command, name)
     assert found is not None
-    assert (found.target, found.stopping) == (target, stopping)
+    assert (found.name, found.target, found.stopping) == (name, target, stopping)
+    assert not found.isSaidOnly
+
+
+@pytest.mark.parametrize("program", ["", "python3.11", "podman"])
+def test_who_only_says_so(program: str) -> None:
+    """Nothing else is stopped for a process that is called like one: anybody can be."""
+    found = forwarderIn(PROXY, program)
+    assert found is not None and found.isSaidOnly
+    assert (found.target, found.stopping) == ("172.17.0.2:80", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        ("rootlessport-child", "rootlessport"),
+        ("containers-rootlessport", "podman"),
+        ("pasta --config-net", "passt.avx2"),
+    ],
+)
+def test_a_program_of_another_name(command: str, program: str) -> None:
+    """Some are one program under several names."""
+    found = forwarderIn(command, program)
+    assert found is not None and "podman stop" in found.stopping
 
 
 @pytest.mark.parametrize(

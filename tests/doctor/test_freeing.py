@@ -20,7 +20,7 @@ from running import PATIENCE
 from loopbackd.doctor import freeing
 from loopbackd.doctor.checks.holding import Looker
 from loopbackd.doctor.facts.cgroups import Belonging
-from loopbackd.doctor.facts.holder import Holder, holdersOf
+from loopbackd.doctor.facts.holder import Companion, Holder, holdersOf
 from loopbackd.doctor.facts.sockets import freeNear, nextFree, sockets
 from loopbackd.doctor.facts.socketunits import SocketUnit
 from loopbackd.doctor.freeing import (
@@ -177,6 +177,8 @@ def holder(pid: int, command: str = "nginx", **more: object) -> Holder:
     return Holder(0, "root", Process(pid, command, "root"), **more)  # type: ignore[arg-type]
 
 
+DOCKER = "docker-proxy -host-port 80"
+WORKER = Process(43, "worker", "me")
 UNIT = SocketUnit("x.socket", "127.0.0.1:1", "x.service")
 
 
@@ -193,8 +195,16 @@ UNIT = SocketUnit("x.socket", "127.0.0.1:1", "x.service")
         (holder(42, belonging=Belonging(container="kubernetes 0123")), "crictl stop 0123"),
         (holder(42, belonging=Belonging("x.service")), "systemctl stop x.service"),
         (
-            holder(42, "docker-proxy -host-port 80", belonging=Belonging("docker.service")),
+            holder(42, DOCKER, belonging=Belonging("docker.service"), program="docker-proxy"),
             r"docker stop \$\(docker ps -q --filter publish=80\)",
+        ),
+        (
+            holder(42, others=(43,), apart=(Companion(WORKER, Belonging("b.service")),)),
+            r"pid 43 \(worker\), user me, unit b.service, which has .* systemctl stop b.service",
+        ),
+        (
+            holder(42, others=(43,), apart=(Companion(WORKER, Belonging(container="lxc a")),)),
+            "lxc-stop -n a",
         ),
         (holder(1), "by hand"),
         (holder(7), "by hand"),
@@ -214,6 +224,11 @@ def test_who_is_not_ended(who: Holder, why: str) -> None:
         holder(42, others=(43,)),
         holder(42, others=(43,), belonging=Belonging("session-2.scope")),
         holder(42, "ssh -L 1:a:2 gate", others=(43,)),
+        # Anybody can be called like that.
+        holder(42, DOCKER, others=(43,)),
+        holder(42, DOCKER, others=(43,), program="python3.11"),
+        # A scope has nothing that would start it again.
+        holder(42, others=(43,), apart=(Companion(WORKER, Belonging("b.scope")),)),
         # Of a server that is started by the same service as we are, a runner of jobs say.
         holder(42, others=(43,), belonging=Belonging("runner.service")),
     ],

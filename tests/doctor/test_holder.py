@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,11 +22,26 @@ from running import PATIENCE, until
 from loopbackd.doctor.checks.holding import Looker, details, heldBy
 from loopbackd.doctor.facts import holder as holderModule
 from loopbackd.doctor.facts.cgroups import Belonging
-from loopbackd.doctor.facts.holder import Holder, holderOf, holdersOf
+from loopbackd.doctor.facts.holder import (
+    Companion,
+    Holder,
+    holderOf,
+    holdersOf,
+    rootsProgram,
+)
 from loopbackd.doctor.facts.sockets import sockets
-from loopbackd.doctor.freeing import whoToEnd
+from loopbackd.doctor.freeing import NotEnded, whoToEnd
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import Process
+
+
+def listening(port: int) -> bool:
+    """Whether somebody listens there."""
+    diag = SocketDiag()
+    try:
+        return bool(sockets(diag, port).listeners)
+    finally:
+        diag.close()
 
 
 def looked(port: int) -> Holder:
@@ -79,6 +96,83 @@ def test_who_only_calls_itself_systemd() -> None:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def calledDockerProxy(executable: str, port: int) -> subprocess.Popen[bytes]:
+    """It listens there, under a name that is not its own."""
+    return subprocess.Popen(
+        ["docker-proxy", "-l", "-k", "127.0.0.1", str(port)],
+        executable=executable,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize("isRoots", [True, False])
+def test_who_is_called_docker_proxy(
+    tmp_path: Path, program: Callable[..., str], needsRoot: None, isRoots: bool
+) -> None:
+    """Only a program that root has put there is believed to be one."""
+    path = shutil.copy(os.path.realpath(program("nc")), tmp_path / "docker-proxy")
+    if not isRoots:
+        os.chown(tmp_path, STRANGER, STRANGER)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = calledDockerProxy(str(path), port)
+    try:
+        found = until(lambda: listening(port) and looked(port), "listener")
+        assert found.pids == (process.pid,)
+        me = Looker(0, os.getpid(), found.belonging)
+        if isRoots:
+            with pytest.raises(NotEnded, match="docker stop"):
+                whoToEnd(found, me, ())
+        else:
+            assert whoToEnd(found, me, ()) == (process.pid,)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_program_at_the_place_of_another(tmp_path: Path, needsRoot: None) -> None:
+    """In a mount namespace of its own a process can have any program under any path."""
+    place = tmp_path / "docker-proxy"
+    place.touch(mode=0o755)
+    script = f"mount --bind {os.path.realpath('/usr/bin/sleep')} {place} && exec {place} 60"
+    process = subprocess.Popen(["unshare", "-m", "sh", "-c", script])
+    try:
+        until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(place), "other program")
+        assert rootsProgram(process.pid) == ""
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_one_that_was_replaced(tmp_path: Path, needsRoot: None) -> None:
+    """A newer version is in its place by now, as after an upgrade."""
+    path = Path(shutil.copy("/usr/bin/sleep", tmp_path / "conmon"))
+    process = subprocess.Popen([path, "60"])
+    try:
+        until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(path), "program")
+        assert rootsProgram(process.pid) == "conmon"
+        path.unlink()
+        assert rootsProgram(process.pid) == "conmon"
+    finally:
+        process.kill()
+        process.wait()
+    assert rootsProgram(process.pid) == ""
+
+
+def test_who_belongs_to_something_else(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several who have the socket, those that belong to another unit are told by name."""
+    _, port = serve("forking")
+    found = until(lambda: len(looked(port).others) == 1 and looked(port), "second process")
+    assert found.apart == ()
+    (child,) = found.others
+    groups = {child: "/system.slice/other.service"}
+    monkeypatch.setattr(holderModule, "groupOf", lambda pid: groups.get(pid, "/"))
+    (one,) = looked(port).apart
+    assert one.process.pid == child and one.belonging == Belonging("other.service")
+    monkeypatch.setattr(holderModule, "groupOf", lambda pid: "/system.slice/other.service")
+    assert looked(port).apart == ()
 
 
 def test_many_sockets_of_one_process() -> None:
@@ -138,7 +232,8 @@ ME = Looker(1000, 7)
     [
         (holder(), ME, "stop it: kill 42"),
         (holder("ssh -L 1:a:2 b"), ME, "stop it: kill 42"),
-        (holder("conmon", belonging=Belonging("a.scope")), ME, "stop what it belongs to: podman"),
+        (holder("conmon", program="conmon"), ME, "stop what it belongs to: podman"),
+        (holder("conmon"), ME, "stop it: kill 42"),
         (holder(belonging=Belonging("a.service")), ME, "stop what it belongs to: systemctl stop"),
         (
             holder(belonging=Belonging("a.service")),
@@ -189,6 +284,9 @@ def test_what_else_there_is_to_know() -> None:
             directory="/home/me/shop",
             seconds=7300,
             parent=Process(9, "dockerd", "root"),
+            program="docker-proxy",
+            others=(43, 44),
+            apart=(Companion(Process(44, "worker", "me"), Belonging("b.service")),),
         )
     )
     assert lines == (
@@ -196,7 +294,10 @@ def test_what_else_there_is_to_know() -> None:
         "pid 42 runs in /home/me/shop, for 2 hours",
         "it was started by pid 9 (dockerd)",
         "docker-proxy only forwards: the server is behind it at 172.17.0.2:80",
+        "pid 44 (worker), user me, unit b.service has the socket, too",
     )
+    (line,) = details(holder("docker-proxy"))
+    assert line == "pid 42 calls itself docker-proxy, and does not run this system's"
     assert "itself" in details(holder("python /bin/twistd -n loopbackd --listen x"))[0]
 
 

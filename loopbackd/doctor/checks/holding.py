@@ -10,6 +10,7 @@ from loopbackd.doctor.facts.cgroups import Belonging
 from loopbackd.doctor.facts.holder import Holder, isSystemd
 
 _NOWHERE: Final = Belonging()
+_MOST_APART: Final = 8
 _STATES: Final = {
     "T": "is stopped (state T), by Ctrl-Z or SIGSTOP: kill -CONT {} lets it go on",
     "t": "is stopped by a debugger (state t)",
@@ -72,7 +73,11 @@ def stopping(holder: Holder, looker: Looker) -> str:
     """
     if holder.forwarder is not None and holder.forwarder.stopping:
         return holder.forwarder.stopping
-    belonging = holder.belonging
+    return stoppingOf(holder.belonging, looker)
+
+
+def stoppingOf(belonging: Belonging, looker: Looker) -> str:
+    """The command that stops what a process belongs to; empty where that is nothing, or ours."""
     if belonging == looker.belonging:
         # We are in the same container, or run below the same service: a runner of jobs, say.
         return ""
@@ -97,9 +102,15 @@ def details(holder: Holder) -> tuple[str, ...]:
         lines.append(f"pid {pid} runs in {holder.directory}{_since(holder.seconds)}")
     if holder.parent is not None:
         lines.append(f"it was started by pid {holder.parent.pid} ({holder.parent.command})")
-    if holder.forwarder is not None:
-        where = f" at {holder.forwarder.target}" if holder.forwarder.target else ""
-        lines.append(f"{holder.forwarder.name} only forwards: the server is behind it{where}")
+    forwarder = holder.forwarder
+    if forwarder is not None and forwarder.isSaidOnly:
+        lines.append(f"pid {pid} calls itself {forwarder.name}, and does not run this system's")
+    elif forwarder is not None:
+        where = f" at {forwarder.target}" if forwarder.target else ""
+        lines.append(f"{forwarder.name} only forwards: the server is behind it{where}")
+    lines += [f"{one} has the socket, too" for one in holder.apart[:_MOST_APART]]
+    if len(holder.apart) > _MOST_APART:
+        lines.append(f"and {len(holder.apart) - _MOST_APART} more that belong to others")
     if holder.isDaemon:
         lines.append("it is loopbackd itself: loopbackd service list says what it serves")
     return tuple(lines)

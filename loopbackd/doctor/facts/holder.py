@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
 from loopbackd.doctor.facts.cgroups import Belonging, belongingOf, groupOf, groupWith
+from loopbackd.doctor.facts.executable import rootsProgram
 from loopbackd.doctor.facts.forwarders import Forwarder, forwarderIn
 from loopbackd.doctor.facts.socketunits import SocketUnit, unitAt
 from loopbackd.peer.process import (
@@ -32,6 +33,18 @@ _SYSTEMDS: Final = "/init.scope"
 
 
 @dataclass(frozen=True, slots=True)
+class Companion:
+    """Another process that has the same socket open, and belongs to something else."""
+
+    process: Process
+    belonging: Belonging = _NOWHERE
+
+    def __str__(self) -> str:
+        """In words, on one line."""
+        return _inWords(self.process) + _of(self.belonging)
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """
     Who has a socket open.
@@ -41,6 +54,9 @@ class Holder:
     @ivar process: the oldest of the processes that have it, besides systemd; L{None} where none
         can be seen.
     @ivar others: the pids of the rest.
+    @ivar apart: those of the rest that belong to another unit, container or user.
+    @ivar program: the file that the process runs, where only root can have put it there
+        (L{rootsProgram}).
     @ivar state: of the process, as C{ps} shows it: C{T} is stopped, C{t} stopped by a debugger.
     @ivar belonging: of the process, or of the socket where no process can be seen.
     @ivar isSystemds: systemd has the socket open, too, or has made it: it keeps it for a service.
@@ -64,6 +80,8 @@ class Holder:
     parent: Process | None = None
     socketUnit: SocketUnit | None = None
     closed: tuple[Process, ...] = ()
+    apart: tuple[Companion, ...] = ()
+    program: str = ""
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -73,7 +91,9 @@ class Holder:
     @property
     def forwarder(self) -> Forwarder | None:
         """What it is if it is one of the programs that lead to a server somewhere else."""
-        return None if self.process is None else forwarderIn(self.process.command)
+        if self.process is None:
+            return None
+        return forwarderIn(self.process.command, self.program)
 
     @property
     def isDaemon(self) -> bool:
@@ -82,19 +102,22 @@ class Holder:
 
     def __str__(self) -> str:
         """In words, on one line."""
-        words = self._named()
-        if self.others and self.process is not None:
-            words += f" and {len(self.others)} more"
-        unit, container = self.belonging.unit, self.belonging.container
-        if unit:
-            words += f", {'user ' if self.belonging.isUsers else ''}unit {unit}"
-        return words + (f", container {container}" if container else "")
-
-    def _named(self) -> str:
         if self.process is None:
-            return f"a process of user {self.user}"
-        one = self.process
-        return f"pid {one.pid} ({one.command}), user {one.user}"
+            return f"a process of user {self.user}{_of(self.belonging)}"
+        more = f" and {len(self.others)} more" if self.others else ""
+        return f"{_inWords(self.process)}{more}{_of(self.belonging)}"
+
+
+def _inWords(process: Process) -> str:
+    return f"pid {process.pid} ({process.command}), user {process.user}"
+
+
+def _of(belonging: Belonging) -> str:
+    """What somebody belongs to, behind their name."""
+    words = ""
+    if belonging.unit:
+        words = f", {'user ' if belonging.isUsers else ''}unit {belonging.unit}"
+    return words + (f", container {belonging.container}" if belonging.container else "")
 
 
 def holdersOf(rows: Iterable[SocketRow]) -> dict[int, Holder]:
@@ -140,14 +163,7 @@ def _isReally(process: Process) -> bool:
     """Whether it is systemd indeed: anybody can call a process like that."""
     if not isSystemd(process):
         return False
-    exe = f"/proc/{process.pid}/exe"
-    try:
-        return process.pid == 1 or (
-            os.path.basename(os.readlink(exe).removesuffix(" (deleted)")) == "systemd"
-            and os.stat(exe).st_uid == 0
-        )
-    except OSError:
-        return False
+    return process.pid == 1 or rootsProgram(process.pid) == "systemd"
 
 
 def _holder(inode: int, pids: tuple[int, ...], uid: int, group: int) -> Holder:
@@ -164,24 +180,38 @@ def _holder(inode: int, pids: tuple[int, ...], uid: int, group: int) -> Holder:
     # The oldest of a family of servers is the one that the others came from.
     rest = [pid for pid in described if pid not in keepers] or keepers
     if not rest:
-        closed = () if isSystemds else _closed(uid)
-        belonging = belongingOf(path)
-        return Holder(uid, user, belonging=belonging, isSystemds=isSystemds, closed=closed)
+        return Holder(
+            uid,
+            user,
+            belonging=belongingOf(path),
+            isSystemds=isSystemds,
+            closed=() if isSystemds else _closed(uid),
+        )
     first, *others = sorted(rest, key=lambda pid: (stateOf(pid).began, pid))
     state = stateOf(first)
     parent = processOf(state.parent) if state.parent > 1 else None
+    belonging = belongingOf(groupOf(first))
     return Holder(
         uid,
         user,
         described[first],
         tuple(others),
         state.letter,
-        belongingOf(groupOf(first)),
+        belonging,
         isSystemds,
         _directory(first),
         _secondsSince(state.began),
         None if parent is None or isSystemd(parent) else parent,
+        apart=tuple(_apart(described[first], belonging, [described[pid] for pid in others])),
+        program=rootsProgram(first),
     )
+
+
+def _apart(first: Process, belonging: Belonging, others: Iterable[Process]) -> Iterator[Companion]:
+    for one in others:
+        itsOwn = belongingOf(groupOf(one.pid))
+        if itsOwn != belonging or one.user != first.user:
+            yield Companion(one, itsOwn)
 
 
 def _closed(uid: int) -> tuple[Process, ...]:

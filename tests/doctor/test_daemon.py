@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import fakeprograms
 import pytest
 from asuser import STRANGER, asUser
 from running import HERE, Running
@@ -323,7 +324,7 @@ def test_a_unit_that_has_failed(
     fake = tmp_path / "systemctl"
     fake.write_text(f"#!/bin/sh\n[ \"$1\" = --user ] && exit 1\nprintf '{said}'\n")
     fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    fakeprograms.firstIn(monkeypatch, tmp_path)
     found = look(nobody)["unit-failed"]
     assert found.remedy[0] == "journalctl -u loopbackd.service -n 50"
     fake.write_text(f"#!/bin/sh\n[ \"$1\" = --user ] || exit 1\nprintf '{said}'\n")
@@ -335,11 +336,11 @@ def test_no_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = tmp_path / "systemctl"
     fake.write_text("#!/bin/sh\nexec sleep 60\n")
     fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    fakeprograms.firstIn(monkeypatch, tmp_path)
     assert units() == ()
     fake.write_text("#!/bin/sh\necho System has not been booted with systemd >&2; exit 1\n")
     assert units() == ()
-    monkeypatch.setenv("PATH", "/nonexistent")
+    fakeprograms.lookIn(monkeypatch, "/nonexistent")
     assert units() == ()
 
 

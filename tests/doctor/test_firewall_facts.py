@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import fakeprograms
 import pytest
 
 from loopbackd.doctor.facts import firewall
@@ -37,15 +38,13 @@ Install = Callable[..., None]
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Puts a program, a case of the shell's for each of its arguments, where others are found."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    fakeprograms.lookIn(monkeypatch, tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(firewall, "_LEGACY", {4: str(tmp_path / "names"), 6: "/nowhere"})
 
     def put(name: str, **cases: str) -> None:
         words = "\n".join(f'"{given}") {does} ;;' for given, does in cases.items())
-        path = tmp_path / name
-        path.write_text(f'#!/bin/sh\nPATH=/usr/bin:/bin\ncase "$*" in\n{words}\nesac\n')
-        path.chmod(0o755)
+        fakeprograms.put(tmp_path / name, f'PATH=/usr/bin:/bin\ncase "$*" in\n{words}\nesac')
 
     return put
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import fakeprograms
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopbackd.doctor.facts import nameservice
 from loopbackd.doctor.facts.names import Resolved
 from loopbackd.doctor.facts.nameservice import (
     Source,
@@ -83,6 +86,40 @@ def test_a_real_source(program: Callable[..., str]) -> None:
     assert askOne("nosuchsource", "localhost").error == "does not know it"
     assert askOne("files", "-x").error == "does not know it"
     assert readSwitch().sources
+
+
+@pytest.mark.parametrize(
+    ("script", "addresses", "error"),
+    [
+        ("while :; do echo 10.0.0.1 STREAM a.test; done", ("10.0.0.1",), ""),
+        (
+            "seq -f '10.0.0.%g STREAM' 1 250; exit 2",
+            tuple(f"10.0.0.{n}" for n in range(1, 251)),
+            "",
+        ),
+        ("exit 2", (), "does not know it"),
+        ("exec sleep 60", (), "no answer in time"),
+        ("yes", (), "it says too much"),
+    ],
+)
+def test_a_source_that_goes_on(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    addresses: tuple[str, ...],
+    error: str,
+) -> None:
+    """A source with more to say than anybody needs, or nothing for ever, is cut short."""
+    fakeprograms.put(tmp_path / "getent", script)
+    fakeprograms.firstIn(monkeypatch, tmp_path)
+    monkeypatch.setattr(nameservice, "_PATIENCE", 0.5)
+    assert askOne("files", "a.test") == Resolved("a.test", addresses, error)
+
+
+def test_no_getent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked, and it is said why."""
+    fakeprograms.lookIn(monkeypatch, tmp_path)
+    assert [one.why for one in askSources("a.test", Switch())] == ["getent is not installed"] * 2
 
 
 def test_no_file(tmp_path: object) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
+import fakeprograms
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,10 +60,8 @@ def test_any_json(value: object) -> None:
 
 def program(directory: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have that be systemctl."""
-    path = directory / "systemctl"
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{directory}{os.pathsep}{os.environ['PATH']}")
+    fakeprograms.put(directory / "systemctl", text)
+    fakeprograms.firstIn(monkeypatch, directory)
 
 
 def test_both_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +84,7 @@ def test_a_systemd_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_no_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not everybody has one."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    fakeprograms.lookIn(monkeypatch, tmp_path)
     assert socketUnits() == ()
 
 

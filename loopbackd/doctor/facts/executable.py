@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import Final
+
+from loopbackd.doctor.facts.program import isRoots
 
 _DELETED: Final = " (deleted)"
 
@@ -28,8 +29,6 @@ def rootsProgram(pid: int) -> str:
         elif not os.path.samestat(os.lstat(path), status):
             # In a mount namespace of its own a process can have any file anywhere.
             return ""
-        place = os.stat(os.path.dirname(path))
     except OSError:
         return ""
-    isRoots = place.st_uid == 0 and not place.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return os.path.basename(path) if isRoots else ""
+    return os.path.basename(path) if isRoots(os.path.dirname(path)) else ""

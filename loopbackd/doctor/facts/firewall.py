@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Final
 
 from loopbackd.doctor.facts.iptables import parseSaved
 from loopbackd.doctor.facts.nftables import parseRuleset, worded
-from loopbackd.doctor.facts.program import Said, said
+from loopbackd.doctor.facts.program import Said, said, whereIs
 from loopbackd.doctor.facts.rules import Chain, Rules
 
 _LEGACY: Final = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
@@ -77,7 +76,7 @@ def sourceTo(host: str, port: int) -> str:
 
 def _ask(commands: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Said]:
     """What each of those that are installed says, all at once."""
-    there = [one for one in dict.fromkeys(commands) if shutil.which(one[0])]
+    there = [one for one in dict.fromkeys(commands) if whereIs(one[0])]
     with ThreadPoolExecutor(max(1, len(there))) as pool:
         return dict(zip(there, pool.map(said, there), strict=True))
 
@@ -85,12 +84,12 @@ def _ask(commands: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Said]:
 def _saves(version: int) -> dict[str, str]:
     """What prints the rules of iptables, each with what changes them."""
     name = "ip6tables" if version == 6 else "iptables"
-    isLegacy = "legacy" in os.path.basename(os.path.realpath(shutil.which(name) or name))
+    isLegacy = "legacy" in os.path.basename(os.path.realpath(whereIs(name) or name))
     found = {}
     if _read(_LEGACY[version]).strip():
         # Without the names in that file there is nothing, and asking would load modules.
         found[f"{name}-legacy-save"] = name if isLegacy else f"{name}-legacy"
-    if shutil.which(f"{name}-nft-save"):
+    if whereIs(f"{name}-nft-save"):
         found[f"{name}-nft-save"] = f"{name}-nft" if isLegacy else name
     elif not isLegacy:
         found[f"{name}-save"] = name
@@ -124,7 +123,7 @@ def _managers(answers: Mapping[tuple[str, ...], Said]) -> set[str]:
 
 
 def _installed() -> set[str]:
-    return {one for one in _PROGRAMS if shutil.which(one)}
+    return {one for one in _PROGRAMS if whereIs(one)}
 
 
 def _asFarAsSeen() -> frozenset[str]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from loopbackd.doctor.facts.names import Resolved
+from loopbackd.doctor.facts.program import said, whereIs
 
 SWITCH: Final = "/etc/nsswitch.conf"
 _NSCD: Final = "/run/nscd/socket"
 _PATIENCE: Final = 6.0
 _MOST: Final = 1 << 20
+_MOST_SAID: Final = 1 << 18
+_MOST_ADDRESSES: Final = 1000
 _WORD: Final = re.compile(r"\[([^\]]*)\]|([^\s\[\]]+)")
 _RETURN: Final = "return"
 
@@ -119,7 +121,7 @@ def askSources(
     @param ask: asks a source for a name; by default by getent(1).
     """
     if ask is None:
-        if shutil.which("getent") is None:
+        if not whereIs("getent"):
             return [Answer(one, why="getent is not installed") for one in switch.sources]
         ask = askOne
     answers: list[Answer] = []
@@ -139,20 +141,16 @@ def askSources(
 
 def askOne(source: str, name: str) -> Resolved:
     """Ask one source alone; one that is not installed knows nothing, as for the C library."""
-    command = ["getent", "-s", source, "ahosts", "--", name]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=_PATIENCE, stdin=subprocess.DEVNULL, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return Resolved(name, error=f"no answer in {_PATIENCE:g} s")
-    except (OSError, ValueError) as error:
-        return Resolved(name, error=str(error))
-    words = [line.split() for line in done.stdout.decode("ascii", "replace").splitlines()]
-    found = [line[0].partition("%")[0] for line in words if line and _isAddress(line[0])]
+    answer = said(["getent", "-s", source, "ahosts", "--", name], _PATIENCE, _MOST_SAID)
+    lines = [line.split() for line in answer.text.splitlines(keepends=True) if line.endswith("\n")]
+    found = dict.fromkeys(
+        words[0].partition("%")[0] for words in lines if words and _isAddress(words[0])
+    )
     if not found:
-        return Resolved(name, error="does not know it")
-    return Resolved(name, tuple(dict.fromkeys(found)))
+        # It ends with a status where nobody knows the name, too.
+        error = answer.failed if answer.status is None else "does not know it"
+        return Resolved(name, error=error)
+    return Resolved(name, tuple(islice(found, _MOST_ADDRESSES)))
 
 
 def _isAddress(word: str) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopbackd.doctor.facts import files, hostsfile
 from loopbackd.doctor.facts.hostsfile import Entry, HostsFile, isHere, lines, parseHosts, readHosts
 from loopbackd.loglines import escape
 
@@ -113,6 +116,37 @@ def test_reading(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     assert readHosts(str(pipe)).missing == "it is no regular file"
     assert readHosts(str(tmp_path)).missing
+
+
+def test_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at up to the end of a line, and known how much more there is."""
+    line = b"0.0.0.0 ads.example\n"
+    path = tmp_path / "hosts"
+    monkeypatch.setattr(hostsfile, "MOST", 3 * len(line) + 5)
+    path.write_bytes(3 * line)
+    whole = readHosts(str(path))
+    assert not whole.isCut and len(whole.entries) == 3
+    assert whole.lacksIt == f"{path} does not have it"
+    path.write_bytes(4 * line)
+    found = readHosts(str(path))
+    assert found.isCut and (found.size, found.seen) == (4 * len(line), 3 * len(line))
+    assert len(found.entries) == 3 and found.bad == ()
+    assert found.lacksIt == f"{path} does not have it in its first {3 * len(line)} bytes"
+    path.write_bytes(b"x" * 1000)
+    one = readHosts(str(path))
+    assert one.isCut and (one.size, one.seen, one.bad) == (1000, 0, ())
+
+
+def test_what_only_looks_regular(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the kernel's that has nothing yet (/proc/kmsg) is not waited for."""
+
+    class Waiting(BytesIO):
+        def read(self, size: int | None = -1) -> Any:
+            return None
+
+    (tmp_path / "kmsg").touch()
+    monkeypatch.setattr(files, "open", lambda *_, **__: Waiting(), raising=False)
+    assert readHosts(str(tmp_path / "kmsg")).seen == 0
 
 
 def test_helpers() -> None:

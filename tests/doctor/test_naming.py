@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from mounted import mounted
 
 from loopbackd.cli import main
 from loopbackd.doctor.checks.naming import checkNaming, isAddress
-from loopbackd.doctor.facts.hostsfile import HOSTS, parseHosts
+from loopbackd.doctor.facts.hostsfile import HOSTS, MOST, parseHosts
 from loopbackd.doctor.facts.names import Resolved
 from loopbackd.doctor.facts.nameservice import SWITCH, Answer, Source, Switch
 from loopbackd.doctor.finding import Finding, Severity
@@ -126,6 +128,34 @@ def test_checking_what_is_not_there(tmp_path: Path) -> None:
     result = run("check", "--file", str(tmp_path / "none"))
     assert result.exit_code == 2
     assert "none: No such file or directory" in result.stderr
+
+
+def test_checking_a_large_file(tmp_path: Path) -> None:
+    """It is not waited for: it is said how much of it was looked at."""
+    path = tmp_path / "hosts"
+    line = b"0.0.0.0 advertisements.example\n"
+    path.write_bytes(line * (3 * MOST // len(line)))
+    began = time.process_time()
+    result = run("check", "--file", str(path), "--json")
+    assert time.process_time() - began < 20
+    large, led = json.loads(result.stdout)["findings"]
+    assert result.exit_code == 1 and (large["kind"], led["kind"]) == (
+        "hosts-large",
+        "hosts-led-here",
+    )
+    assert (
+        f"has {path.stat().st_size} bytes: only the first {MOST // len(line) * len(line)} were"
+        in (large["says"])
+    )
+
+
+@pytest.mark.parametrize("what", ["pipe", "/dev/zero", "directory"])
+def test_checking_what_is_no_file(tmp_path: Path, what: str) -> None:
+    """Nothing that could go on for ever is read."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "directory").mkdir()
+    result = run("check", "--file", str(tmp_path / what))
+    assert result.exit_code == 2 and f"{what}: it is no regular file" in result.stderr
 
 
 def test_explaining(program: Callable[..., str]) -> None:

@@ -90,7 +90,7 @@ def checkLocalhost(file: HostsFile, resolved: Resolved | None, hasIPv6: bool) ->
             "localhost-elsewhere",
             Severity.PROBLEM,
             f"localhost leads to {', '.join(led)}, and not by {file.path}.",
-            (*system, *(lines(entries) if entries else (f"{file.path} does not have it",))),
+            (*system, *(lines(entries) if entries else (file.lacksIt,))),
             (
                 f"have {file.path} say: {_RIGHT}",
                 "and have it asked first: hosts: files dns in /etc/nsswitch.conf;"
@@ -98,7 +98,8 @@ def checkLocalhost(file: HostsFile, resolved: Resolved | None, hasIPv6: bool) ->
             ),
             96,
         )
-    if file.isUTF16 or (wrong and len(wrong) == len(entries)):
+    # What was not looked at may have it.
+    if file.isUTF16 or file.isCut or (wrong and len(wrong) == len(entries)):
         return
     has4 = any("." in entry.address for entry in entries)
     if not has4 and not led:

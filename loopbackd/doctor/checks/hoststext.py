@@ -16,6 +16,7 @@ _SHOWN: Final = 5
 
 def checkText(file: HostsFile) -> Iterator[Finding]:
     """Whether every line can be read."""
+    yield from _size(file)
     if file.isUTF16:
         yield Finding(
             "hosts-utf16",
@@ -64,6 +65,19 @@ def checkPermissions(file: HostsFile) -> Iterator[Finding]:
             f"{' and '.join(who)} can change {path}, and so lead any name anywhere.",
             evidence,
             (f"chown root:root {path} && chmod 644 {path}",),
+            30,
+        )
+
+
+def _size(file: HostsFile) -> Iterator[Finding]:
+    if file.isCut:
+        yield Finding(
+            "hosts-large",
+            Severity.WARNING,
+            f"{file.path} has {file.size} bytes: only the first {file.seen} were looked at, and all"
+            " of it is read whenever a name is looked up.",
+            (f"{len(file.entries)} of its lines were understood",),
+            ("block so many names in a name server of your own: dnsmasq, unbound",),
             30,
         )
 

@@ -57,7 +57,7 @@ def _why(
     if file.missing:
         yield f"{file.path}: {file.missing}"
     elif not entries:
-        yield f"{file.path} does not have it"
+        yield file.lacksIt
     for line in lines(entries):
         yield f"{file.path} {line}"
     order = f"line {switch.line}" if switch.line else "no such line; the usual order"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -12,19 +13,30 @@ def regularFile(path: str, limit: int) -> bytes | None:
     The content of a file, or as much of it as the limit and one byte more.
 
     @return: L{None} where there is none, where it cannot be read, and for whatever is no regular
-        file: reading a pipe or a device could take for ever.
+        file.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        return readRegular(path, limit + 1)[0]
     except (OSError, ValueError):
         return None
+
+
+def readRegular(path: str, most: int) -> tuple[bytes, os.stat_result]:
+    """
+    The first bytes of a file, so many at most, and whose it is.
+
+    @raise OSError: there is none, it cannot be read, or it is no regular file: reading a pipe or a
+        device could take for ever.
+    @raise ValueError: nothing can be called like that.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
         with open(descriptor, "rb", closefd=False) as file:
-            return file.read(limit + 1)
-    except OSError:
-        return None
+            # There are files of the kernel's that look regular, and wait: those give nothing.
+            return file.read(most) or b"", status
     finally:
         os.close(descriptor)
 

@@ -19,12 +19,15 @@ from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from typing import Final
 
+from loopbackd.doctor.facts.files import readRegular
 from loopbackd.loglines import escape, reasonOf
 
 HOSTS: Final = "/etc/hosts"
 """The one that the system asks."""
 
-_MOST: Final = 64 << 20
+MOST: Final = 8 << 20
+"""Bytes of it that are looked at: more than the lists of blocked names that people share have."""
+
 _MOST_BAD: Final = 100
 _LONGEST_SHOWN: Final = 80
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -78,6 +81,8 @@ class HostsFile:
     @ivar returns: how many lines end with a carriage return.
     @ivar hasMark: it begins with a byte order mark.
     @ivar isUTF16: by that mark, so that nothing of it can be read.
+    @ivar size: in bytes.
+    @ivar seen: how many of them were looked at.
     @ivar mode: its permissions; L{None} where there is no file.
     @ivar uid: who owns it.
     @ivar gid: the same for the group.
@@ -91,6 +96,8 @@ class HostsFile:
     returns: int = 0
     hasMark: bool = False
     isUTF16: bool = False
+    size: int = 0
+    seen: int = 0
     mode: int | None = None
     uid: int = 0
     gid: int = 0
@@ -103,6 +110,17 @@ class HostsFile:
             for name in dict.fromkeys(entry.names):
                 found[name].append(entry)
         return dict(found)
+
+    @property
+    def isCut(self) -> bool:
+        """Whether there is more of it than was looked at."""
+        return self.seen < self.size
+
+    @property
+    def lacksIt(self) -> str:
+        """In words, that it does not have a name, as far as was looked."""
+        where = f" in its first {self.seen} bytes" if self.isCut else ""
+        return f"{self.path} does not have it{where}"
 
     def entriesOf(self, name: str) -> list[Entry]:
         """The lines that have a name, in their order; a final dot counts, as for the C library."""
@@ -122,11 +140,7 @@ def parseHosts(data: bytes, path: str = HOSTS) -> HostsFile:
     entries: list[Entry] = []
     bad: list[BadLine] = []
     notUTF8: list[int] = []
-    returns = 0
-    for number, raw in enumerate(data.split(b"\n"), 1):
-        line = raw
-        if line.endswith(b"\r"):
-            returns += 1
+    for number, line in enumerate(data.split(b"\n"), 1):
         if not line.isascii() and len(notUTF8) < _MOST_BAD and not _isUTF8(line):
             notUTF8.append(number)
         words = line.partition(b"#")[0].split()
@@ -142,33 +156,25 @@ def parseHosts(data: bytes, path: str = HOSTS) -> HostsFile:
         entries=tuple(entries),
         bad=tuple(bad),
         notUTF8=tuple(notUTF8),
-        returns=returns,
+        returns=data.count(b"\r\n") + data.endswith(b"\r"),
         hasMark=data.startswith((_UTF8_MARK, *_UTF16_MARKS)),
         isUTF16=data.startswith(_UTF16_MARKS),
+        size=len(data),
+        seen=len(data),
     )
 
 
 def readHosts(path: str = HOSTS) -> HostsFile:
     """Read a hosts file; never raises for what the system refuses."""
     try:
-        # Without waiting: it may be a pipe that nobody writes to.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        data, status = readRegular(path, MOST + 1)
     except (OSError, ValueError) as error:
         return _unread(path, reasonOf(error))
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return HostsFile(path, "it is no regular file")
-        with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(_MOST + 1)
-    except OSError as error:
-        return _unread(path, reasonOf(error))
-    finally:
-        os.close(descriptor)
-    if len(data) > _MOST:
-        return _unread(path, f"it has more than {_MOST >> 20} MiB")
-    found = parseHosts(data, path)
-    return _owned(found, status)
+    size = max(len(data), status.st_size)
+    if len(data) > MOST:
+        # No line is half a line.
+        data = data[: data.rfind(b"\n", 0, MOST) + 1]
+    return _owned(replace(parseHosts(data, path), size=size), status)
 
 
 def _unread(path: str, why: str) -> HostsFile:
@@ -197,6 +203,7 @@ def _badLine(number: int, line: bytes, words: list[bytes]) -> BadLine:
     return BadLine(number, _shown(_text(line.strip())), why)
 
 
+@lru_cache(4096)
 def _isAddress(word: bytes) -> bool:
     try:
         socket.inet_pton(socket.AF_INET6 if b":" in word else socket.AF_INET, word.decode("ascii"))

@@ -16,9 +16,9 @@ from loopbackd.doctor.checks.holding import Looker
 from loopbackd.doctor.checks.taken import checkHolders, isInTheWay
 from loopbackd.doctor.facts.binding import bindError
 from loopbackd.doctor.facts.ephemeral import ephemeral
-from loopbackd.doctor.facts.holder import Holder, holdersOf, withUnits
+from loopbackd.doctor.facts.holder import Holder, holdersOf
+from loopbackd.doctor.facts.keepers import asSystemdSays
 from loopbackd.doctor.facts.sockets import Sockets, freeNear, sockets
-from loopbackd.doctor.facts.socketunits import socketUnits
 from loopbackd.doctor.finding import Finding, inOrder
 from loopbackd.doctor.freeing import NotEnded, ancestorsOf, comeBack, endFamily, whoToEnd
 from loopbackd.hostport import joined
@@ -131,10 +131,7 @@ class _Shown:
 
 
 def _holders(there: Sockets) -> dict[int, Holder]:
-    holders = holdersOf(there.rows)
-    if any(holder.isSystemds for holder in holders.values()):
-        return withUnits(holders, there.rows, socketUnits())
-    return holders
+    return asSystemdSays(holdersOf(there.rows), there.rows)
 
 
 def _free(shown: _Shown, rows: Sequence[SocketRow], yes: bool, patience: float) -> None:

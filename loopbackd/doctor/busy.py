@@ -20,6 +20,7 @@ from loopbackd.doctor.checks.taken import refused, taken
 from loopbackd.doctor.facts.cgroups import belongingOf, groupOf
 from loopbackd.doctor.facts.ephemeral import ephemeral
 from loopbackd.doctor.facts.holder import holderOf, holdersOf
+from loopbackd.doctor.facts.keepers import asSystemdSays
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.unixtable import UnixRow, parseUnixTable
 
@@ -57,7 +58,8 @@ def whoHolds(diag: SocketDiag | None, host: str, port: int) -> str:
             f"cannot see who holds it (no socket diagnostics: {why}):"
             f" try `lsof -nP -iTCP:{port}` as root, or {another}"
         )
-    return str(taken(rows, host, holdersOf(rows), looker(), another))
+    holders = asSystemdSays(holdersOf(rows), rows)
+    return str(taken(rows, host, holders, looker(), another))
 
 
 def looker() -> Looker:

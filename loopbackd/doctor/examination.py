@@ -39,6 +39,7 @@ from loopbackd.doctor.facts.daemon import daemon
 from loopbackd.doctor.facts.debugging import lookAtDebuggers
 from loopbackd.doctor.facts.holder import Holder, holdersOf
 from loopbackd.doctor.facts.hostsfile import readHosts
+from loopbackd.doctor.facts.keepers import asSystemdSays
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
 from loopbackd.doctor.facts.nameservice import readSwitch
 from loopbackd.doctor.facts.proxies import Target, readProxies
@@ -123,11 +124,12 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     own = frozenset(host for host in hosts if isOwn(host))
     there = sockets(SocketDiag(), asked.port)
     holders = holdersOf(there.rows)
-    who = {inode: str(holder) for inode, holder in holders.items()}
-    states = {inode: holder.state for inode, holder in holders.items() if holder.state}
     debugging = lookAtDebuggers(SocketDiag())
     spared = sparedHosts(hosts, there, holders, debugging, os.getcwd())
     attempts = _attempts([host for host in hosts if host not in spared], asked.port)
+    holders = asSystemdSays(_startedFor(attempts, there, holders), there.rows)
+    who = {inode: str(holder) for inode, holder in holders.items()}
+    states = {inode: holder.state for inode, holder in holders.items() if holder.state}
     found = [
         *aboutAddress(asked, debugging, spared),
         *examineWays(there, attempts, own),
@@ -145,6 +147,16 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     yield from _speaking(asked, attempts)
     if not any(one.severity is Severity.PROBLEM for one in found):
         yield from unexplained(attempts)
+
+
+def _startedFor(
+    attempts: Sequence[Attempt], there: Sockets, holders: Mapping[int, Holder]
+) -> dict[int, Holder]:
+    """The same holders, with the service that systemd has started for whoever connected: us."""
+    reached = [row for one in attempts if (row := there.reachedAt(one.host)) is not None]
+    kept = [row for row in reached if row.inode in holders and holders[row.inode].isKept]
+    started = {inode: one for inode, one in holdersOf(kept).items() if one.pids and not one.isKept}
+    return {**holders, **started}
 
 
 def _speaking(asked: Asked, attempts: Sequence[Attempt]) -> Iterator[Finding]:

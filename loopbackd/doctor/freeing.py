@@ -11,7 +11,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from loopbackd.doctor.checks.holding import Looker, stopping, stoppingOf
+from loopbackd.doctor.checks.holding import (
+    Looker,
+    comingBack,
+    stopping,
+    stoppingOf,
+    stoppingUnit,
+)
 from loopbackd.doctor.checks.taken import isInTheWay
 from loopbackd.doctor.facts.holder import Holder
 from loopbackd.doctor.facts.sockets import sockets
@@ -55,15 +61,15 @@ def whoToEnd(holder: Holder, looker: Looker, ancestors: Collection[int]) -> tupl
     """
     process = holder.process
     if holder.isSystemds:
-        unit = holder.socketUnit
-        how = "systemctl list-sockets, and stop that unit" if unit is None else unit.stopping
+        how = stoppingUnit(holder) or "systemctl list-sockets, and stop that unit"
         raise NotEnded(f"systemd would start it again: {how}")
     if process is None:
         if looker.uid in (0, holder.uid):
             raise NotEnded("its process cannot be seen from here: look in containers")
         raise NotEnded(f"it is another user's ({holder.user}): do it as that user, or with sudo")
     if stop := stopping(holder, looker):
-        raise NotEnded(f"ending the process alone is no use; stop what it belongs to: {stop}")
+        again = comingBack(holder)
+        raise NotEnded(f"{again or 'stop what it belongs to, not the process alone'}: {stop}")
     for pid in holder.pids:
         if pid == 1 or pid == looker.pid or pid in ancestors:
             raise NotEnded(f"pid {pid} is what this command runs in: end it by hand")

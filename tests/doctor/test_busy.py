@@ -51,6 +51,8 @@ def heldBy(monkeypatch):
             return {row.inode: replace(one, uid=row.uid, user=userName(row.uid)) for row in rows}
 
         monkeypatch.setattr(busy, "holdersOf", holdersOf)
+        # Whatever systemd this machine has knows nothing of them.
+        monkeypatch.setattr(busy, "asSystemdSays", lambda holders, rows: holders)
 
     return heldBy
 
@@ -289,8 +291,8 @@ def test_systemdUnit(heldBy, command):
     """A port that systemd keeps for a service is freed by stopping the unit, not by killing."""
     heldBy(Process(1, command, "root"))
     assert whoHolds(Rows(row()), "127.0.0.1", 80) == (
-        "held by systemd (pid 1); stop the socket unit that it keeps it for: systemctl"
-        f" list-sockets, or {ELSE}"
+        "held by systemd (pid 1), for a service; stop the socket unit that it keeps it for:"
+        f" systemctl list-sockets, or {ELSE}"
     )
 
 
@@ -298,7 +300,7 @@ def test_systemdUnitOfAUser(heldBy):
     """A user's own systemd has a list of its own."""
     heldBy(Process(900, "/usr/lib/systemd/systemd --user", "alice"))
     said = whoHolds(Rows(row()), "127.0.0.1", 80)
-    assert said.startswith("held by systemd (pid 900); stop the socket unit")
+    assert said.startswith("held by systemd (pid 900), for a service; stop the socket unit")
     assert "systemctl --user list-sockets" in said and "kill" not in said
 
 

@@ -25,6 +25,7 @@ ID = "0123456789abcdef" * 4
         ("/", Belonging()),
         ("/init.scope", Belonging()),
         ("/system.slice/nginx.service", Belonging("nginx.service")),
+        ("/system.slice/cups.socket", Belonging("cups.socket")),
         # No unit's name, and no word for a command that somebody is told to run.
         ("/user.slice/user@1000.service/x; reboot #.service", Belonging()),
         ("/user.slice/user@1000.service/--root=.service", Belonging()),

@@ -30,6 +30,8 @@ from loopbackd.doctor.facts.holder import (
     rootsProgram,
 )
 from loopbackd.doctor.facts.sockets import sockets
+from loopbackd.doctor.facts.socketunits import SocketUnit
+from loopbackd.doctor.facts.units import Unit
 from loopbackd.doctor.freeing import NotEnded, whoToEnd
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import Process
@@ -224,7 +226,8 @@ def holder(command: str = "nginx", **more: object) -> Holder:
     return Holder(0, "root", Process(42, command, "root"), **more)  # type: ignore[arg-type]
 
 
-ME = Looker(1000, 7)
+ME, ROOT = Looker(1000, 7), Looker(0, 7)
+USERS = SocketUnit("a.socket", "127.0.0.1:1", "a.service", isUsers=True)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +237,62 @@ ME = Looker(1000, 7)
         (holder("ssh -L 1:a:2 b"), ME, "stop it: kill 42"),
         (holder("conmon", program="conmon"), ME, "stop what it belongs to: podman"),
         (holder("conmon"), ME, "stop it: kill 42"),
-        (holder(belonging=Belonging("a.service")), ME, "stop what it belongs to: systemctl stop"),
+        (
+            holder(belonging=Belonging("a.service")),
+            ME,
+            "stop what it belongs to, as root: systemctl stop a.service",
+        ),
+        (
+            holder(belonging=Belonging("a.service", isUsers=True)),
+            ME,
+            "stop what it belongs to: systemctl --user stop a.service",
+        ),
+        (
+            holder(belonging=Belonging("a.service"), service=Unit("a.service", restart="always")),
+            ROOT,
+            "stop what it belongs to, since systemd would start it again (Restart=always):"
+            " systemctl stop a.service",
+        ),
+        (
+            # What would come back is not what is to be stopped.
+            holder(
+                "docker-proxy -host-port 80",
+                program="docker-proxy",
+                belonging=Belonging("docker.service"),
+                service=Unit("docker.service", restart="always"),
+            ),
+            ME,
+            "stop what it belongs to: docker stop $(",
+        ),
+        (
+            holder(belonging=Belonging("a.service"), service=Unit("a.service", restart="no")),
+            ROOT,
+            "stop what it belongs to: systemctl stop a.service",
+        ),
+        (
+            Holder(0, "root", isSystemds=True, socketUnit=SocketUnit("a.socket")),
+            ME,
+            "stop a.socket, as root: systemctl stop a.socket",
+        ),
+        (
+            Holder(1000, "me", isSystemds=True, socketUnit=USERS),
+            ME,
+            "stop a.socket: systemctl --user stop a.socket a.service",
+        ),
+        (
+            holder(isSystemds=True, socketUnit=SocketUnit("a.socket", activates="b@1.service")),
+            ROOT,
+            "stop both, since systemd would start it again: systemctl stop a.socket b@1.service",
+        ),
+        (
+            holder(
+                isSystemds=True,
+                socketUnit=SocketUnit("a.socket"),
+                belonging=Belonging("b.service"),
+            ),
+            ROOT,
+            "stop both, since systemd would start it again: systemctl stop a.socket b.service",
+        ),
         (
             holder(belonging=Belonging("a.service")),
             Looker(1000, 7, Belonging("a.service")),
@@ -252,7 +310,7 @@ ME = Looker(1000, 7)
         ),
         (
             holder(belonging=Belonging("a\\x2db.service")),
-            ME,
+            ROOT,
             r"stop what it belongs to: systemctl stop 'a\x2db.service'",
         ),
         (Holder(0, "root", isSystemds=True), ME, "stop the socket unit that it keeps it for:"),

@@ -32,9 +32,8 @@ def test_units() -> None:
     other = unitAt(found, ("::1", 631))
     assert other is not None and other.activates == "cups.service"
     assert unitAt(found, ("127.0.0.2", 631)) is None
-    assert CUPS.stopping == "systemctl stop cups.socket cups.service"
-    users = SocketUnit("a.socket", "127.0.0.1:1", isUsers=True)
-    assert users.stopping == "systemctl --user stop a.socket"
+    assert str(CUPS) == "cups.socket, for cups.service"
+    assert str(SocketUnit("a.socket", "127.0.0.1:1", isUsers=True)) == "user a.socket"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +67,7 @@ def test_both_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """The system's systemd, and that of whoever asks."""
     listed = '[{"listen": "127.0.0.1:1", "unit": "\'$1\'.socket", "activates": ""}]'
     program(tmp_path, f"echo '{listed}'", monkeypatch)
-    assert [(one.name, one.isUsers) for one in socketUnits()] == [
+    assert [(one.name, one.isUsers) for one in (*socketUnits(False), *socketUnits(True))] == [
         ("list-sockets.socket", False),
         ("--user.socket", True),
     ]
@@ -78,14 +77,14 @@ def test_a_systemd_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monk
     """Nobody waits for it."""
     program(tmp_path, "exec sleep 60", monkeypatch)
     began = time.monotonic()
-    assert socketUnits(0.1) == ()
+    assert socketUnits(False, 0.1) == ()
     assert time.monotonic() - began < 5
 
 
 def test_no_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not everybody has one."""
     fakeprograms.lookIn(monkeypatch, tmp_path)
-    assert socketUnits() == ()
+    assert socketUnits(False) == socketUnits(True) == ()
 
 
 def test_who_gets_a_unit() -> None:
@@ -97,3 +96,18 @@ def test_who_gets_a_unit() -> None:
     holders = {1: Holder(0, "root", isSystemds=True), 2: Holder(0, "root")}
     found = withUnits(holders, rows, [CUPS])
     assert found[1].socketUnit == CUPS and found[2].socketUnit is None
+
+
+def test_a_unit_that_is_known_by_its_group() -> None:
+    """It is told apart from others on the same address, and stays known where it is not listed."""
+    row = SocketRow(TCPState.LISTEN, ("127.0.0.1", 631), ("0.0.0.0", 0), 0, 1, 0.0)
+    mine = SocketUnit("mine.socket", "127.0.0.1:631", "mine.service")
+    moved = SocketUnit("mine.socket", "127.0.0.1:632", "mine.service")
+    known = {1: Holder(0, "root", isSystemds=True, socketUnit=SocketUnit("mine.socket"))}
+    for listed, wanted in (
+        ([CUPS, mine], mine),
+        ([CUPS, moved], moved),
+        ([CUPS], SocketUnit("mine.socket")),
+        ([], SocketUnit("mine.socket")),
+    ):
+        assert withUnits(known, [row], listed)[1].socketUnit == wanted

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loopbackd.doctor.facts.cgroups import Belonging
-from loopbackd.doctor.facts.holder import Holder, isSystemd
+from loopbackd.doctor.facts.holder import Holder
 
 _NOWHERE: Final = Belonging()
 _MOST_APART: Final = 8
@@ -16,6 +16,9 @@ _STATES: Final = {
     "t": "is stopped by a debugger (state t)",
     "D": "waits for a device (state D), and cannot be ended meanwhile",
 }
+_AGAIN: Final = frozenset({"always", "on-success"})
+"""With these in C{Restart=} a service comes back when it has ended well (systemd.service(5))."""
+
 _CONTAINERS: Final = {
     "docker": "docker stop {}",
     "podman": "podman stop {}",
@@ -57,12 +60,10 @@ def heldBy(holder: Holder, looker: Looker, another: str, port: int = 0) -> tuple
     if process.pid == looker.pid:
         who = f"this very process (pid {process.pid})"
         return who, [f"two services want one address: {another}"]
-    if holder.isSystemds and isSystemd(process):
-        return f"systemd (pid {process.pid})", [_stopUnit(holder), another]
     if holder.isSystemds:
-        return f"{holder}, started by systemd", [_stopUnit(holder, isServed=True), another]
+        return _fromSystemd(holder), [_stopUnit(holder, looker), another]
     if stop := stopping(holder, looker):
-        return str(holder), [f"stop what it belongs to: {stop}", another]
+        return str(holder), [f"stop what it belongs to{_why(holder, looker)}: {stop}", another]
     return str(holder), [f"stop it: kill {process.pid}", another]
 
 
@@ -88,6 +89,28 @@ def stoppingOf(belonging: Belonging, looker: Looker) -> str:
         option = "--user " if belonging.isUsers else ""
         return f"systemctl {option}stop {shlex.quote(belonging.unit)}"
     return ""
+
+
+def stoppingUnit(holder: Holder) -> str:
+    """
+    The command that has systemd keep a socket no more, and ends who has got it; empty where its
+    unit is not known.
+    """
+    unit = holder.socketUnit
+    if unit is None:
+        return ""
+    served = holder.belonging.unit if holder.belonging.unit.endswith(".service") else ""
+    names = dict.fromkeys((unit.name, *unit.activates.split(), *served.split()))
+    option = "--user " if unit.isUsers else ""
+    return f"systemctl {option}stop {' '.join(map(shlex.quote, names))}"
+
+
+def comingBack(holder: Holder) -> str:
+    """Who would start a service again if its process were asked to end; empty for nobody."""
+    service = holder.service
+    if service is None or service.restart not in _AGAIN or not _isItsService(holder):
+        return ""
+    return f"systemd would start it again (Restart={service.restart})"
 
 
 def details(holder: Holder) -> tuple[str, ...]:
@@ -116,20 +139,46 @@ def details(holder: Holder) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _stopUnit(holder: Holder, isServed: bool = False) -> str:
-    why = "since systemd would start it again" if isServed else "that it keeps it for"
+def _fromSystemd(holder: Holder) -> str:
+    isNamed = holder.isKept or holder.socketUnit is not None
+    return str(holder) if isNamed else f"{holder}, started by systemd"
+
+
+def _stopUnit(holder: Holder, looker: Looker) -> str:
     unit = holder.socketUnit
-    if unit is not None:
-        return f"stop the socket unit {why}: {unit.stopping}"
-    process = holder.process
-    option = "--user " if process is not None and "--user" in process.command.split() else ""
-    return f"stop the socket unit {why}: systemctl {option}list-sockets"
+    if unit is None:
+        why = "that it keeps it for" if holder.isKept else "since systemd would start it again"
+        process = holder.process
+        isUsers = process is not None and "--user" in process.command.split()
+        return f"stop the socket unit {why}: systemctl {'--user ' if isUsers else ''}list-sockets"
+    asRoot = _asRoot(looker, unit.isUsers)
+    if holder.isKept:
+        return f"stop {unit.name}{asRoot}: {stoppingUnit(holder)}"
+    return f"stop both{asRoot}, since systemd would start it again: {stoppingUnit(holder)}"
+
+
+def _why(holder: Holder, looker: Looker) -> str:
+    """Behind what is to be stopped: who may, and why that."""
+    asRoot = _asRoot(looker, holder.belonging.isUsers) if _isItsService(holder) else ""
+    again = comingBack(holder)
+    return asRoot + (f", since {again}" if again else "")
+
+
+def _isItsService(holder: Holder) -> bool:
+    """Whether it is the service of a process that is to be stopped, and not what it works for."""
+    forwarder = holder.forwarder
+    isService = holder.belonging.unit.endswith(".service")
+    return isService and not (forwarder is not None and forwarder.stopping)
+
+
+def _asRoot(looker: Looker, isUsers: bool) -> str:
+    return ", as root" if looker.uid and not isUsers else ""
 
 
 def _unseen(holder: Holder, looker: Looker, port: int) -> tuple[str, list[str]]:
     ask = f"loopbackd port {port}" if port else "lsof -U"
     if holder.isSystemds:
-        return "systemd, for a service", [_stopUnit(holder)]
+        return str(holder), [_stopUnit(holder, looker)]
     if looker.uid not in (0, holder.uid):
         unit = holder.belonging.unit
         of = f", unit {unit}" if unit else ""
@@ -137,10 +186,13 @@ def _unseen(holder: Holder, looker: Looker, port: int) -> tuple[str, list[str]]:
             see = f"ask from a terminal as root, since this process may not see others: {ask}"
         else:
             see = "run as root to see the process"
-        # Root's may be systemd's, which anybody may list.
-        isListed = holder.uid == 0 and not unit
-        units = ["see whether systemd keeps it for a service: systemctl list-sockets"]
-        return f"another user ({holder.user}{of})", [see, *(units if isListed else ())]
+        remedy = [see]
+        if stop := stopping(holder, looker):
+            remedy.append(f"stop what it belongs to{_why(holder, looker)}: {stop}")
+        elif holder.uid == 0 and not unit:
+            # Root's may be systemd's, which anybody may list.
+            remedy.append("see whether systemd keeps it for a service: systemctl list-sockets")
+        return f"another user ({holder.user}{of})", remedy
     if looker.isBlind:
         why = f"ask from a terminal as root, since this process may not see others: {ask}"
     elif holder.closed:

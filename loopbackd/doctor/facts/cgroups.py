@@ -24,7 +24,7 @@ _CONTAINERS: Final = tuple(
     )
 )
 _BARE: Final = re.compile(rf"/(?:(?P<kind>docker|lxc|libpod)|kubepods[^/]*(?:/[^/]+)*)/{_ID}$")
-_UNIT: Final = re.compile(r"(?!-)[A-Za-z0-9:_.@\\-]+\.(?:service|scope)")
+_UNIT: Final = re.compile(r"(?!-)[A-Za-z0-9:_.@\\-]+\.(?:service|scope|socket)")
 """What systemd calls units (systemd.unit(5)): users can call groups of theirs anything."""
 
 
@@ -33,7 +33,8 @@ class Belonging:
     """
     What a control group says.
 
-    @ivar unit: of systemd's: a service, or the scope of a desktop application; empty for none.
+    @ivar unit: of systemd's: a service, the scope of a desktop application, or a socket unit, in
+        whose group systemd makes the sockets that it keeps; empty for none.
     @ivar isUsers: the unit is one of a user's own systemd.
     @ivar container: the kind of the container and its id in twelve letters; empty for none.
     """

@@ -14,6 +14,7 @@ from loopbackd.doctor.facts.cgroups import Belonging, belongingOf, groupOf, grou
 from loopbackd.doctor.facts.executable import rootsProgram
 from loopbackd.doctor.facts.forwarders import Forwarder, forwarderIn
 from loopbackd.doctor.facts.socketunits import SocketUnit, unitAt
+from loopbackd.doctor.facts.units import Unit
 from loopbackd.peer.process import (
     Process,
     closedProcesses,
@@ -29,7 +30,10 @@ _NOWHERE: Final = Belonging()
 _MOST_CLOSED: Final = 3
 _DAEMON: Final = re.compile(r"\btwistd?\b.* loopbackd\b")
 _SYSTEMDS: Final = "/init.scope"
-"""Where systemd itself is, the system's as well as a user's, and where it makes sockets."""
+"""
+Where systemd itself is, the system's as well as a user's, and where it makes sockets: those of a
+socket unit only if the kernel has no BPF programs for control groups, which that unit may need.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class Holder:
     @ivar seconds: how long the process has been running; L{None} where that is not told.
     @ivar parent: what has started the process, if that is still there, and is not systemd.
     @ivar socketUnit: systemd's, which keeps the socket, where that is known.
+    @ivar service: what systemd says of the service of the process, or of the one that the socket
+        unit starts; where it was asked.
     @ivar closed: where no process can be seen: those of the user that do not let us look into them
         although we are that user, or root; it may be one of these.
     """
@@ -79,6 +85,7 @@ class Holder:
     seconds: float | None = None
     parent: Process | None = None
     socketUnit: SocketUnit | None = None
+    service: Unit | None = None
     closed: tuple[Process, ...] = ()
     apart: tuple[Companion, ...] = ()
     program: str = ""
@@ -100,12 +107,21 @@ class Holder:
         """Whether it is a daemon of loopbackd's."""
         return self.process is not None and bool(_DAEMON.search(self.process.command))
 
+    @property
+    def isKept(self) -> bool:
+        """Whether nobody but systemd has the socket, as far as can be seen."""
+        return self.isSystemds and (self.process is None or isSystemd(self.process))
+
     def __str__(self) -> str:
         """In words, on one line."""
+        if self.isKept:
+            systemd = "systemd" if self.process is None else f"systemd (pid {self.process.pid})"
+            return systemd + (f" as {self.socketUnit}" if self.socketUnit else ", for a service")
         if self.process is None:
             return f"a process of user {self.user}{_of(self.belonging)}"
         more = f" and {len(self.others)} more" if self.others else ""
-        return f"{_inWords(self.process)}{more}{_of(self.belonging)}"
+        words = f"{_inWords(self.process)}{more}{_of(self.belonging)}"
+        return words + (f", socket unit {self.socketUnit.name}" if self.socketUnit else "")
 
 
 def _inWords(process: Process) -> str:
@@ -149,7 +165,12 @@ def withUnits(
     for row in rows:
         holder = found.get(row.inode)
         if holder is not None and holder.isSystemds:
-            found[row.inode] = replace(holder, socketUnit=unitAt(listed, row.local))
+            known = holder.socketUnit
+            # The name of its control group is that of its unit, which may have been given other
+            # addresses since.
+            named = [one for one in listed if known is None or one.name == known.name]
+            unit = unitAt(named, row.local) or (known and next(iter(named), known))
+            found[row.inode] = replace(holder, socketUnit=unit)
     return found
 
 
@@ -176,15 +197,18 @@ def _holder(inode: int, pids: tuple[int, ...], uid: int, group: int) -> Holder:
         if (one := processOf(pid)) is not None and holdsSocket(pid, inode)
     }
     keepers = [pid for pid in described if _isReally(described[pid])]
-    isSystemds = bool(keepers) or path.endswith(_SYSTEMDS)
+    made = belongingOf(path)
+    unit = SocketUnit(made.unit, isUsers=made.isUsers) if made.unit.endswith(".socket") else None
+    isSystemds = bool(keepers) or path.endswith(_SYSTEMDS) or unit is not None
     # The oldest of a family of servers is the one that the others came from.
     rest = [pid for pid in described if pid not in keepers] or keepers
     if not rest:
         return Holder(
             uid,
             user,
-            belonging=belongingOf(path),
+            belonging=made if unit is None else _NOWHERE,
             isSystemds=isSystemds,
+            socketUnit=unit,
             closed=() if isSystemds else _closed(uid),
         )
     first, *others = sorted(rest, key=lambda pid: (stateOf(pid).began, pid))
@@ -202,6 +226,7 @@ def _holder(inode: int, pids: tuple[int, ...], uid: int, group: int) -> Holder:
         _directory(first),
         _secondsSince(state.began),
         None if parent is None or isSystemd(parent) else parent,
+        unit,
         apart=tuple(_apart(described[first], belonging, [described[pid] for pid in others])),
         program=rootsProgram(first),
     )

@@ -13,7 +13,7 @@ from loopbackd.peer.netlink import plainAddress
 from loopbackd.peer.sockdiag import Address
 
 PATIENCE: Final = 1.0
-"""Seconds that each systemd gets to answer."""
+"""Seconds that a systemd gets to answer."""
 
 _LIST: Final = ("list-sockets", "--all", "--output=json", "--no-pager")
 
@@ -24,21 +24,20 @@ class SocketUnit:
     One address of a socket unit.
 
     @ivar name: of the unit.
-    @ivar listens: the address, as L{joined} writes it.
-    @ivar activates: the service that gets the socket; empty for none.
+    @ivar listens: the address, as L{joined} writes it; empty where systemd was not asked.
+    @ivar activates: the service that gets the socket; empty for none, or where that is not known.
     @ivar isUsers: it is one of a user's own systemd.
     """
 
     name: str
-    listens: str
+    listens: str = ""
     activates: str = ""
     isUsers: bool = False
 
-    @property
-    def stopping(self) -> str:
-        """The command that has it listen no more, the service included."""
-        option = "--user " if self.isUsers else ""
-        return f"systemctl {option}stop {' '.join(filter(None, (self.name, self.activates)))}"
+    def __str__(self) -> str:
+        """In words: itself, and what it starts."""
+        users = "user " if self.isUsers else ""
+        return f"{users}{self.name}" + (f", for {self.activates}" if self.activates else "")
 
 
 def parseSocketUnits(text: str, isUsers: bool = False) -> tuple[SocketUnit, ...]:
@@ -66,11 +65,7 @@ def unitAt(units: Iterable[SocketUnit], address: Address) -> SocketUnit | None:
     return next((one for one in units if one.listens == where), None)
 
 
-def socketUnits(patience: float = PATIENCE) -> tuple[SocketUnit, ...]:
-    """Ask the system's systemd, and that of whoever asks; nothing where there is none."""
-    return (*_asked(False, patience), *_asked(True, patience))
-
-
-def _asked(isUsers: bool, patience: float) -> tuple[SocketUnit, ...]:
+def socketUnits(isUsers: bool, patience: float = PATIENCE) -> tuple[SocketUnit, ...]:
+    """Ask the system's systemd, or that of whoever asks; nothing where there is none."""
     listed = said(["systemctl", *(("--user",) if isUsers else ()), *_LIST], patience)
     return parseSocketUnits(listed.text, isUsers)

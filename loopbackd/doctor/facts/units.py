@@ -1,8 +1,8 @@
-"""What systemd says of loopbackd's units, the system's and the user's (systemctl(1))."""
+"""What systemd says of units, the system's and the user's (systemctl(1))."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from loopbackd.doctor.facts.program import said
 
 UNITS: Final = ("loopbackd.service", "loopbackd.socket")
 _PROPERTIES: Final = (
-    "Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,NeedDaemonReload"
+    "Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,NeedDaemonReload,Restart"
 )
 _TIMEOUT: Final = 1.0
 
@@ -28,6 +28,8 @@ class Unit:
     @ivar status: with which its program ended last.
     @ivar restarts: how often systemd has started it again by itself.
     @ivar isChanged: its file is another one than systemd has read.
+    @ivar restart: when systemd starts it again by itself, as C{always}, C{on-failure}, C{no}; empty
+        for a unit that is no service.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Unit:
     status: int = 0
     restarts: int = 0
     isChanged: bool = False
+    restart: str = ""
 
     @property
     def option(self) -> str:
@@ -47,14 +50,20 @@ class Unit:
 
 
 def units() -> tuple[Unit, ...]:
-    """Those there are; none where there is no systemd, or it does not answer within a second."""
-    return (*_ask(False), *_ask(True))
+    """
+    Those of loopbackd's that there are; none where there is no systemd, or it does not answer
+    within a second.
+    """
+    return (*unitsCalled(UNITS, False), *unitsCalled(UNITS, True))
 
 
-def _ask(isUsers: bool) -> Iterator[Unit]:
-    command = ["systemctl", *(["--user"] if isUsers else []), "show", *UNITS]
-    shown = said([*command, f"--property={_PROPERTIES}"], _TIMEOUT)
-    yield from unitsIn(shown.text, isUsers)
+def unitsCalled(
+    names: Collection[str], isUsers: bool, patience: float = _TIMEOUT
+) -> tuple[Unit, ...]:
+    """Those of these that the system's systemd has, or that of whoever asks."""
+    command = ["systemctl", *(["--user"] if isUsers else []), "show", *names]
+    shown = said([*command, f"--property={_PROPERTIES}"], patience)
+    return tuple(unitsIn(shown.text, isUsers))
 
 
 def unitsIn(shown: str, isUsers: bool = False) -> Iterator[Unit]:
@@ -73,6 +82,7 @@ def unitsIn(shown: str, isUsers: bool = False) -> Iterator[Unit]:
                 _number(said.get("ExecMainStatus", "")),
                 _number(said.get("NRestarts", "")),
                 said.get("NeedDaemonReload") == "yes",
+                said.get("Restart", ""),
             )
 
 

@@ -318,6 +318,7 @@ READING_ORDER = [
     "loopbackd.doctor.facts.project",
     "loopbackd.doctor.checks",
     "loopbackd.doctor.checks.listening",
+    "loopbackd.doctor.checks.accepting",
     "loopbackd.doctor.checks.hoststext",
     "loopbackd.doctor.checks.hostsfile",
     "loopbackd.doctor.checks.naming",

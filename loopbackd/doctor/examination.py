@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -17,27 +17,26 @@ from typing import Final
 from loopbackd.controlclient import Address
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.busy import looker
+from loopbackd.doctor.checks.accepting import checkAccepting, checkHangingUp
 from loopbackd.doctor.checks.authority import checkAuthority
 from loopbackd.doctor.checks.daemon import checkDaemon, checkItsPort
 from loopbackd.doctor.checks.hostsfile import checkHosts
 from loopbackd.doctor.checks.listening import (
-    checkAccepting,
     checkFamilies,
-    checkHangingUp,
     checkListening,
-    checkName,
     checkReach,
     checkShadows,
 )
+from loopbackd.doctor.checks.naming import checkName
 from loopbackd.doctor.checks.plugins import checkPlugins
 from loopbackd.doctor.checks.proxies import checkProxies
-from loopbackd.doctor.checks.taken import checkTaken
+from loopbackd.doctor.checks.taken import anotherPort, checkTaken
 from loopbackd.doctor.checks.units import checkUnits
 from loopbackd.doctor.debugged import aboutAddress, aboutNobody, sparedHosts
 from loopbackd.doctor.facts.attempt import Attempt, attempt
 from loopbackd.doctor.facts.daemon import daemon
 from loopbackd.doctor.facts.debugging import lookAtDebuggers
-from loopbackd.doctor.facts.holder import Holder, holdersOf
+from loopbackd.doctor.facts.holder import Holder, Holders, holdersOf
 from loopbackd.doctor.facts.hostsfile import readHosts
 from loopbackd.doctor.facts.keepers import asSystemdSays
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
@@ -128,18 +127,16 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     spared = sparedHosts(hosts, there, holders, debugging, os.getcwd())
     attempts = _attempts([host for host in hosts if host not in spared], asked.port)
     holders = asSystemdSays(_startedFor(attempts, there, holders), there.rows)
-    who = {inode: str(holder) for inode, holder in holders.items()}
-    states = {inode: holder.state for inode, holder in holders.items() if holder.state}
     found = [
         *aboutAddress(asked, debugging, spared),
         *examineWays(there, attempts, own),
-        *checkAccepting(there, attempts, who, states),
-        *checkListening(there, attempts, who, own),
-        *_taken(there, [host for host in hosts if host in own], holders),
+        *checkAccepting(there, attempts, holders),
+        *checkListening(there, attempts, holders, own),
+        *_taken(there, next((host for host in hosts if host in own), ""), holders),
         *checkFamilies(asked, attempts, there),
-        *checkShadows(there, attempts, who),
-        *checkHangingUp(there, attempts, who),
-        *checkReach(there, attempts, who, own),
+        *checkShadows(there, attempts, holders),
+        *checkHangingUp(there, attempts, holders),
+        *checkReach(there, attempts, holders, own),
     ]
     yield from found
     if own and not (there.listeners or there.missing):
@@ -149,9 +146,7 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
         yield from unexplained(attempts)
 
 
-def _startedFor(
-    attempts: Sequence[Attempt], there: Sockets, holders: Mapping[int, Holder]
-) -> dict[int, Holder]:
+def _startedFor(attempts: Sequence[Attempt], there: Sockets, holders: Holders) -> dict[int, Holder]:
     """The same holders, with the service that systemd has started for whoever connected: us."""
     reached = [row for one in attempts if (row := there.reachedAt(one.host)) is not None]
     kept = [row for row in reached if row.inode in holders and holders[row.inode].isKept]
@@ -167,14 +162,11 @@ def _speaking(asked: Asked, attempts: Sequence[Attempt]) -> Iterator[Finding]:
         return
 
 
-def _taken(
-    there: Sockets, hosts: Sequence[str], holders: Mapping[int, Holder]
-) -> Iterator[Finding]:
-    for host in hosts[:1]:
-        if there.rows and not there.listeners:
-            free = freeNear(SocketDiag(), there.port)
-            another = f"use another port: {free} is free" if free else "use another port"
-            yield from checkTaken(there, host, holders, looker(), another)
+def _taken(there: Sockets, host: str, holders: Holders) -> Iterator[Finding]:
+    """Who is in the way of a server that is to be started there; nobody where one is running."""
+    if host and there.rows and not there.listeners:
+        another = anotherPort(freeNear(SocketDiag(), there.port))
+        yield from checkTaken(there, host, holders, looker(), another)
 
 
 def _attempts(hosts: Sequence[str], port: int) -> list[Attempt]:

@@ -1,46 +1,25 @@
-"""Whether a connection gets to somebody: who listens, where, and whether they take it."""
+"""Whether a connection gets to somebody: who listens, and where."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from typing import Final
 
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.facts.attempt import Attempt
-from loopbackd.doctor.facts.names import Resolved
+from loopbackd.doctor.facts.holder import Holders, nameOf
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow
 
-Who = Mapping[int, str]
-"""Whoever has a socket, in words, by its inode."""
-
 _FIRST_ONLY: Final = "some clients try the first address alone (Node.js before version 20)"
-_STOPPED: Final = "Tt"
-_LOOK: Final = "see what it does: it is busy, blocked or deadlocked (py-spy dump, jstack, gdb)"
-
-
-def checkName(resolved: Resolved) -> Iterator[Finding]:
-    """Whether the name leads anywhere."""
-    if not resolved.addresses:
-        yield Finding(
-            "name-unknown",
-            Severity.PROBLEM,
-            f"The name {resolved.name!r} leads nowhere.",
-            (f"getaddrinfo: {resolved.error}",),
-            (
-                f"look where it should come from: loopbackd hosts explain {resolved.name}",
-                "or use an address, for example 127.0.0.1",
-            ),
-            95,
-        )
 
 
 def checkListening(
-    there: Sockets, attempts: Sequence[Attempt], who: Who, own: frozenset[str]
+    there: Sockets, attempts: Sequence[Attempt], holders: Holders, own: frozenset[str]
 ) -> Iterator[Finding]:
     """
     Whether anybody listens where the attempts went, and who, and where else.
@@ -54,7 +33,7 @@ def checkListening(
     refused = [one for one in attempts if one.error == errno.ECONNREFUSED]
     nowhere = [one for one in refused if one.host in own and not there.reachedAt(one.host)]
     if attempts and len(nowhere) == len(attempts):
-        yield _elsewhere(there, nowhere, who) if there.listeners else _nobody(there, nowhere)
+        yield _elsewhere(there, nowhere, holders) if there.listeners else _nobody(there, nowhere)
 
 
 def checkFamilies(asked: Asked, attempts: Sequence[Attempt], there: Sockets) -> Iterator[Finding]:
@@ -91,22 +70,24 @@ def checkFamilies(asked: Asked, attempts: Sequence[Attempt], there: Sockets) -> 
         )
 
 
-def checkShadows(there: Sockets, attempts: Sequence[Attempt], who: Who) -> Iterator[Finding]:
+def checkShadows(
+    there: Sockets, attempts: Sequence[Attempt], holders: Holders
+) -> Iterator[Finding]:
     """Whether somebody who listens on all addresses does not get what comes to this one."""
     for one in attempts:
         reached = there.reachedAt(one.host)
         if reached is None or _isEverywhere(reached):
             continue
         for row in there.listeners:
-            if _isEverywhere(row) and _name(row, who) != _name(reached, who):
+            if _isEverywhere(row) and nameOf(row, holders) != nameOf(reached, holders):
                 yield Finding(
                     "listener-shadowed",
                     Severity.WARNING,
                     f"Two servers listen on port {there.port}: at {one.host} you get"
-                    f" {_name(reached, who)}, and not {_name(row, who)}.",
+                    f" {nameOf(reached, holders)}, and not {nameOf(row, holders)}.",
                     (
-                        f"{joined(*reached.local)} is {_name(reached, who)}",
-                        f"{joined(*row.local)} is {_name(row, who)}",
+                        f"{joined(*reached.local)} is {nameOf(reached, holders)}",
+                        f"{joined(*row.local)} is {nameOf(row, holders)}",
                         "the kernel gives a connection to the most specific address",
                     ),
                     ("stop the one that you do not mean, or give it another port",),
@@ -115,96 +96,8 @@ def checkShadows(there: Sockets, attempts: Sequence[Attempt], who: Who) -> Itera
                 return
 
 
-def checkAccepting(
-    there: Sockets, attempts: Sequence[Attempt], who: Who, states: Mapping[int, str]
-) -> Iterator[Finding]:
-    """
-    Whether whoever listens takes the connections that come.
-
-    @param states: those of the processes that listen, by inode, as C{ps} shows them; what is not
-        known is left out.
-    """
-    for one in attempts:
-        row = there.reachedAt(one.host)
-        if row is not None and _isStuck(one, row):
-            yield _stuck(one, row, _name(row, who), states.get(row.inode, ""))
-            return
-
-
-def _isStuck(one: Attempt, row: SocketRow) -> bool:
-    if one.error:
-        return one.error == errno.ETIMEDOUT and _isFull(row)
-    return one.accepted is False
-
-
-def _isFull(row: SocketRow) -> bool:
-    return row.received > row.unsent
-
-
-def _stuck(one: Attempt, row: SocketRow, name: str, state: str) -> Finding:
-    """Why somebody listens and does not accept."""
-    waiting = f"{row.received} connections wait; the backlog is {row.unsent}"
-    evidence = f"{joined(*row.local)}: {waiting}"
-    if state and state in _STOPPED:
-        return Finding(
-            "listener-stopped",
-            Severity.PROBLEM,
-            f"{name} listens, and is stopped: nobody takes the connections.",
-            (evidence, f"the process is in state {state} (proc(5))"),
-            (
-                "a debugger holds it at a breakpoint, or somebody pressed Ctrl-Z or sent"
-                " SIGSTOP: let it go on (fg, or kill -CONT PID)",
-            ),
-            95,
-        )
-    if _isFull(row):
-        return Finding(
-            "listener-overloaded",
-            Severity.PROBLEM,
-            f"{name} listens, and its queue is full: connections come faster than it accepts"
-            " them, or it accepts none.",
-            (evidence, f"connecting: {one.reason or 'taken by the kernel alone'}"),
-            (
-                _LOOK,
-                "where it is only slow: a larger backlog in its listen() and in"
-                " sysctl net.core.somaxconn",
-            ),
-            90,
-        )
-    return Finding(
-        "listener-silent",
-        Severity.PROBLEM,
-        f"{name} listens, and has not taken the connection in a second.",
-        (evidence, f"connecting took {one.seconds * 1000:.1f} ms, by the kernel alone"),
-        (_LOOK,),
-        85,
-    )
-
-
-def checkHangingUp(there: Sockets, attempts: Sequence[Attempt], who: Who) -> Iterator[Finding]:
-    """Whether the other end hangs up before anything was said."""
-    for one in attempts:
-        if not one.ended or one.greeting:
-            continue
-        row = there.reachedAt(one.host)
-        name = "whoever listens" if row is None else _name(row, who)
-        how = "resets" if one.ended == "reset" else "closes"
-        yield Finding(
-            "hangs-up",
-            Severity.WARNING,
-            f"{name} takes connections and {how} them before anything was said.",
-            (f"{joined(one.host, one.port)}: {one.ended} after connecting",),
-            (
-                "a forwarder (docker-proxy, ssh -L, kubectl port-forward) does so when nobody"
-                " listens behind it: look at the port on the other side",
-                "or it lets in nobody but certain users or addresses: see its log",
-            ),
-        )
-        return
-
-
 def checkReach(
-    there: Sockets, attempts: Sequence[Attempt], who: Who, own: frozenset[str]
+    there: Sockets, attempts: Sequence[Attempt], holders: Holders, own: frozenset[str]
 ) -> Iterator[Finding]:
     """Who it is that answers; and whether other machines can reach them as well."""
     for one in attempts:
@@ -219,14 +112,14 @@ def checkReach(
         yield Finding(
             "answers",
             Severity.NOTE,
-            f"{joined(one.host, one.port)} is {_name(row, who)}.",
+            f"{joined(one.host, one.port)} is {nameOf(row, holders)}.",
             (f"listens on {joined(*row.local)}",),
         )
         if _isEverywhere(row):
             yield Finding(
                 "listens-everywhere",
                 Severity.NOTE,
-                f"{_name(row, who)} listens on all addresses: other machines may reach it.",
+                f"{nameOf(row, holders)} listens on all addresses: other machines may reach it.",
                 (f"listens on {joined(*row.local)}",),
                 ("where that is not meant, have it listen on 127.0.0.1",),
             )
@@ -251,7 +144,7 @@ def _nobody(there: Sockets, refused: Sequence[Attempt]) -> Finding:
     )
 
 
-def _elsewhere(there: Sockets, refused: Sequence[Attempt], who: Who) -> Finding:
+def _elsewhere(there: Sockets, refused: Sequence[Attempt], holders: Holders) -> Finding:
     wanted = " and ".join(one.host for one in refused)
     rows = there.listeners
     places = " and ".join(dict.fromkeys(joined(*row.local) for row in rows))
@@ -261,7 +154,7 @@ def _elsewhere(there: Sockets, refused: Sequence[Attempt], who: Who) -> Finding:
         f"Port {there.port} is listened on at {places}, not at {wanted}.",
         (
             *(f"{joined(one.host, one.port)}: {one.reason}" for one in refused),
-            *(f"{joined(*row.local)} is {_name(row, who)}" for row in rows),
+            *(f"{joined(*row.local)} is {nameOf(row, holders)}" for row in rows),
         ),
         (
             f"connect to {joined(*rows[0].local)}",
@@ -285,10 +178,6 @@ def _unseen(there: Sockets) -> Finding:
         (f"sock_diag: {there.missing}",),
         ("look as root: ss -tlnp, or lsof -nP -iTCP -sTCP:LISTEN",),
     )
-
-
-def _name(row: SocketRow, who: Who) -> str:
-    return who.get(row.inode) or f"a process of uid {row.uid}"
 
 
 def _isEverywhere(row: SocketRow) -> bool:

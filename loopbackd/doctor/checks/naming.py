@@ -13,6 +13,23 @@ from loopbackd.doctor.facts.nameservice import Answer, Switch
 from loopbackd.doctor.finding import Finding, Severity
 
 
+def checkName(resolved: Resolved) -> Iterator[Finding]:
+    """Whether the name leads anywhere."""
+    if not resolved.addresses:
+        name = shlex.quote(resolved.name)
+        yield Finding(
+            "name-unknown",
+            Severity.PROBLEM,
+            f"The name {resolved.name!r} leads nowhere.",
+            (f"getaddrinfo: {resolved.error}",),
+            (
+                f"look where it should come from: loopbackd hosts explain {name}",
+                "or use an address, for example 127.0.0.1",
+            ),
+            95,
+        )
+
+
 def checkNaming(
     resolved: Resolved, file: HostsFile, switch: Switch, answers: Sequence[Answer]
 ) -> Iterator[Finding]:

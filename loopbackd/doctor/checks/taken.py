@@ -11,14 +11,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from loopbackd.doctor.checks.holding import Looker, details, heldBy
-from loopbackd.doctor.facts.holder import Holder
+from loopbackd.doctor.facts.holder import Holder, Holders
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow, TCPState
-
-Holders = Mapping[int, Holder]
-"""Whoever has a socket, by its inode."""
 
 _NAMES: Final = {"": "0.0.0.0", "localhost": "127.0.0.1"}
 _MOST_SHOWN: Final = 8
@@ -133,14 +130,26 @@ def refused(number: int, host: str, port: int, unprivileged: int, another: str) 
     )
 
 
+def anotherPort(free: int | None) -> str:
+    """
+    The remedy that leaves whoever has a port alone.
+
+    @param free: one that nobody has, where that is known.
+    """
+    return f"use another port: {free} is free" if free else "use another port"
+
+
 def checkTaken(
     there: Sockets, host: str, holders: Holders, looker: Looker, another: str
 ) -> Iterator[Finding]:
-    """Whether a port where nobody listens is in somebody's way all the same."""
-    if there.rows and not there.listeners:
-        found = taken(there.rows, host, holders, looker, another)
-        severity = Severity.NOTE if found.kind in _PASSES else Severity.WARNING
-        yield found.finding(joined(host, there.port), severity)
+    """
+    What is in the way of whoever wants to listen on a port where nobody does.
+
+    @param there: sockets that have it, none of which listens.
+    """
+    found = taken(there.rows, host, holders, looker, another)
+    severity = Severity.NOTE if found.kind in _PASSES else Severity.WARNING
+    yield found.finding(joined(host, there.port), severity)
 
 
 def checkHolders(

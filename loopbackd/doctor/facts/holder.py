@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
@@ -134,6 +134,16 @@ def _of(belonging: Belonging) -> str:
     if belonging.unit:
         words = f", {'user ' if belonging.isUsers else ''}unit {belonging.unit}"
     return words + (f", container {belonging.container}" if belonging.container else "")
+
+
+Holders = Mapping[int, Holder]
+"""Whoever has a socket, by its inode."""
+
+
+def nameOf(row: SocketRow, holders: Holders) -> str:
+    """Who has a socket, in words, as far as that can be seen."""
+    holder = holders.get(row.inode)
+    return f"a process of uid {row.uid}" if holder is None else str(holder)
 
 
 def holdersOf(rows: Iterable[SocketRow]) -> dict[int, Holder]:

@@ -51,6 +51,11 @@ def inner(*rules: Rule, table: str = "inet t") -> Chain:
     return Chain("nft", table, "far", rules)
 
 
+def nat(hook: str) -> Chain:
+    """A chain where addresses are changed; nothing should be dropped there, and can be."""
+    return Chain("nft", "inet t", "changes", (DROP,), hook, isNat=True)
+
+
 def to(conditions: tuple[Condition, ...] = (), isGoto: bool = False) -> Rule:
     """A rule that leads there."""
     return Rule("jump", conditions, target="far", isGoto=isGoto)
@@ -85,6 +90,17 @@ def to(conditions: tuple[Condition, ...] = (), isGoto: bool = False) -> Rule:
         # Addresses are changed on the way out alone.
         ([base(Rule("r", (), "redirect"))], None),
         ([base(Rule("r", (), "redirect"), hook="output")], ("r", True)),
+        # What may leave a chain may come to what stands behind the jump, or to the policy.
+        ([base(to(), DROP), inner(Rule("r", MAYBE, "return"), ACCEPT)], ("drop it", False)),
+        ([base(Rule("r", MAYBE, "return"), ACCEPT, policy="drop")], ("policy drop", False)),
+        ([base(to(MAYBE, True), DROP), inner()], ("drop it", False)),
+        ([base(to(MAYBE, True), ACCEPT, policy="drop"), inner()], ("policy drop", False)),
+        # Only the first packet comes to a chain of nat, and not to those on the way in.
+        ([nat("input")], None),
+        ([nat("prerouting")], None),
+        ([nat("output")], ("drop it", False)),
+        ([nat("postrouting")], ("drop it", False)),
+        ([base(*[Rule("x", (NEVER,), "drop")] * 50_000, DROP)], ("drop it", True)),
     ],
 )
 def test_what_blocks(chains: list[Chain], wanted: tuple[str, bool] | None) -> None:
@@ -116,10 +132,14 @@ def test_what_is_blocked() -> None:
 
 
 def test_a_labyrinth_has_an_end() -> None:
-    """Chains that lead to each other again and again do not keep anybody for ever."""
+    """
+    Chains that lead to each other again and again do not keep anybody for ever, and nobody is told
+    that no rule does it.
+    """
     rules = tuple(Rule("x", MAYBE, target=f"c{n}") for n in range(30) for _ in range(2))
     chains = [Chain("nft", "inet t", f"c{n}", rules) for n in range(30)]
-    assert blocking([base(*rules, DROP), *chains], WAY) == []
+    (one,) = blocking([base(*rules, DROP), *chains], WAY)
+    assert (one.text, one.isSure) == ("one of more than 100000 rules", False)
 
 
 @pytest.mark.parametrize(

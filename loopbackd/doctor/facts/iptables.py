@@ -74,6 +74,7 @@ def parseSaved(text: str, program: str) -> list[Chain]:
                 _HOOKS.get(name, ""),
                 _VERDICTS.get(policy, "accept"),
                 _PRIORITIES.get(table, 0),
+                table == "nat",
             )
         elif line.startswith("-A ") and len(line.split()) > 1:
             rules.setdefault((table, line.split()[1]), []).append(_rule(line))

@@ -132,6 +132,7 @@ def _chain(chain: Mapping[str, Any], table: str) -> Chain:
         hook if hook in _HOOKS and isHere else "",
         chain.get("policy", "accept"),
         int(chain.get("prio", 0)),
+        chain.get("type") == "nat",
     )
 
 

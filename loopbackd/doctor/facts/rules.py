@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from loopbackd.doctor.facts.packets import EPHEMERAL, HOOKS, Leg, Packet, Value, Way, packets
 
 _DEEPEST: Final = 16
-_MOST_STEPS: Final = 20_000
+_MOST_STEPS: Final = 100_000
 _ENDING: Final = frozenset({"drop", "reject", "redirect", "queue"})
 _PORTS: Final = frozenset({"sport", "dport"})
+_WAY_OUT: Final = frozenset({"output", "postrouting"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Chain:
     @ivar hook: where packets come to it by themselves; else empty.
     @ivar policy: what becomes of those that no rule decides.
     @ivar priority: of those at one hook, the smallest is asked first.
+    @ivar isNat: packets come there only where connections are tracked, and the first of each alone.
     """
 
     program: str
@@ -106,6 +109,7 @@ class Chain:
     hook: str = ""
     policy: str = "accept"
     priority: int = 0
+    isNat: bool = False
 
     def __str__(self) -> str:
         """Where it is, in words."""
@@ -174,10 +178,10 @@ def _blocked(
 ) -> Block | None:
     blocks: dict[Leg, Block] = {}
     for packet in coming:
-        if packet.hook == base.hook:
+        if packet.hook == base.hook and not (base.isNat and not _isFirst(packet)):
             through = _Through(base, byName, packet)
             through.go()
-            ofLeg = [one for one in through.blocks if one.does != "redirect" or _redirects(packet)]
+            ofLeg = [one for one in through.blocks if one.does != "redirect" or _isFirst(packet)]
             if ofLeg:
                 blocks[packet.leg] = min(ofLeg, key=lambda one: not one.isSure)
     if not blocks:
@@ -187,9 +191,9 @@ def _blocked(
     return Block(base, worst.chain, worst.text, worst.does, worst.isSure, worst.isPolicy, legs)
 
 
-def _redirects(packet: Packet) -> bool:
+def _isFirst(packet: Packet) -> bool:
     """Addresses are changed for the first packet alone, and within a machine on its way out."""
-    return packet.leg == "asking" and packet.hook == "output"
+    return packet.leg == "asking" and packet.hook in _WAY_OUT
 
 
 @dataclass(slots=True)
@@ -209,11 +213,12 @@ class _Through:
             self._block(self.base, f"policy {self.base.policy}", self.base.policy, True, True)
 
     def _walk(self, chain: Chain, isSure: bool, depth: int) -> bool:
-        """Whether it is decided there."""
+        """Whether it is decided there, for sure."""
+        mayLeave = False
         for rule in chain.rules if depth < _DEEPEST else ():
             self.steps += 1
             if self.steps > _MOST_STEPS:
-                self.isOpen = False
+                self._block(self.base, f"one of more than {_MOST_STEPS} rules", "drop", False)
                 return True
             applies = _all(one.holds(self.packet.facts) for one in rule.conditions)
             if applies is False:
@@ -222,25 +227,28 @@ class _Through:
             if rule.verdict in _ENDING:
                 self._block(chain, rule.text, rule.verdict, sure)
                 if sure:
-                    return True
+                    return not mayLeave
             elif rule.verdict == "accept" and sure:
-                return True
+                return not mayLeave
             elif rule.verdict == "return" and sure:
                 return False
-            elif rule.verdict in ("accept", "return"):
+            elif rule.verdict in ("accept", "return") or (rule.isGoto and not sure):
                 # Whether anything comes further is not known.
                 self.isOpen = False
+                mayLeave = mayLeave or rule.verdict != "accept"
             inner = self.byName.get((chain.program, chain.table, rule.target))
             if inner is not None:
                 decided = self._walk(inner, sure, depth + 1)
                 if sure and (decided or rule.isGoto):
-                    return decided
+                    return decided and not mayLeave
         return False
 
     def _block(
         self, chain: Chain, text: str, does: str, sure: bool, isPolicy: bool = False
     ) -> None:
         isSure = sure and self.isOpen and does != "queue"
+        if self.base.isNat and does != "redirect":
+            isSure = False
         self.blocks.append(Block(self.base, chain, text, does, isSure, isPolicy))
 
 
@@ -263,7 +271,7 @@ def _fits(name: str, value: Value | None, pattern: Pattern) -> bool | None:
             return _hasClients(pattern)
         return value in pattern if isinstance(value, int) else None
     if isinstance(pattern, IPv4Network | IPv6Network):
-        return ip_address(value) in pattern if isinstance(value, str) and value else None
+        return _address(value) in pattern if isinstance(value, str) and value else None
     if isinstance(pattern, str) and pattern.endswith("*") and isinstance(value, str):
         return value.startswith(pattern[:-1])
     return value == pattern if type(value) is type(pattern) else None
@@ -274,3 +282,8 @@ def _hasClients(ports: range) -> bool | None:
     if 1024 in ports and 65535 in ports:
         return True
     return None if len(ports) > 1 and ports[-1] >= 1024 else False
+
+
+@lru_cache(64)
+def _address(text: str) -> IPv4Address | IPv6Address:
+    return ip_address(text)

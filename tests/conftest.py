@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,13 @@ class LoggedFailures(list[Any]):
         taken = [failure for failure in self if failure.check(kind)]
         self[:] = [failure for failure in self if not failure.check(kind)]
         return taken
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell has what it runs in the background ignore Ctrl-C; what the tests run must not."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -488,6 +488,10 @@ async def test_who_does_not_even_read_is_reset(caller: Caller) -> None:
         client = caller.call(loopback, "a")
         assert len(await deferToThread(client.recv, 10)) == 10
         [connection] = loopback.connections
+        sent = -1
+        while sent != connection.bytesSent:
+            sent = connection.bytesSent
+            await turn()
         stopped = stopping(loopback, clock)
         await turn()
         clock.advance(5)

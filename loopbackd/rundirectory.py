@@ -8,6 +8,7 @@ can write to one above it, another directory.
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import stat
@@ -90,19 +91,45 @@ def whyUnsafe(directory: Path) -> str:
     for one, facts in around:
         if facts.st_uid not in (_ROOT, os.geteuid()):
             return f"{directory} is below {one}, which is of user {_name(facts.st_uid)}"
+        listed = _hasList(one)
         # In a sticky directory nobody renames what is another's.
-        if _isOpen(facts) and not facts.st_mode & stat.S_ISVTX:
-            mode = stat.S_IMODE(facts.st_mode)
-            return f"{directory} is below {one}, to which others can write (mode {mode:04o})"
+        if _isOpen(facts, listed) and not facts.st_mode & stat.S_ISVTX:
+            shown = f"{stat.S_IMODE(facts.st_mode):04o}{'+' * listed}"
+            return f"{directory} is below {one}, to which others can write (mode {shown})"
     return ""
 
 
-def _isOpen(facts: os.stat_result) -> bool:
-    # A group of one's own is how many systems set users up; what they make is 0775 there.
-    isPrivate = facts.st_gid in (_ROOT, os.getegid())
+def _isOpen(facts: os.stat_result, listed: bool) -> bool:
+    # With a list, the rights of the group are the most that anybody in the list has (acl(5)).
+    isPrivate = not listed and _isOwnGroup(facts.st_gid)
     return bool(facts.st_mode & stat.S_IWOTH) or (
         bool(facts.st_mode & stat.S_IWGRP) and not isPrivate
     )
+
+
+def _isOwnGroup(gid: int) -> bool:
+    """
+    Whether nobody else is in a group.
+
+    Many systems give each user one, of the same name or number, and what users make is 0775 there;
+    others have one for all of them, which is everybody's first.
+    """
+    if gid not in (_ROOT, os.getegid()):
+        return False
+    isNumbered, user = gid in (_ROOT, os.geteuid()), _name(os.geteuid())
+    try:
+        group = grp.getgrgid(gid)
+    except KeyError:
+        return isNumbered
+    return (isNumbered or group.gr_name == user) and {*group.gr_mem} <= {user, "root"}
+
+
+def _hasList(directory: Path) -> bool:
+    """Whether an access control list says more than the mode does."""
+    try:
+        return bool(os.getxattr(directory, "system.posix_acl_access"))
+    except OSError:
+        return False
 
 
 def _isOurs(directory: str) -> bool:

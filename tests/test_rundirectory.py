@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import socket
+import struct
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
-from asuser import STRANGER
+from asuser import STRANGER, asUser, inChild
 
 from loopbackd.rundirectory import findSocket, runDirectories, socketName, whyUnsafe
 
@@ -18,6 +23,14 @@ def bound(path: Path) -> Path:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
     return path
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that every user can get to, unlike those that tests have."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def test_the_order(tmp_path: Path) -> None:
@@ -95,6 +108,64 @@ def test_directories_of_others(tmp_path: Path, needsRoot: None) -> None:
     os.chown(inner.parent, 0, STRANGER)
     inner.parent.chmod(0o770)
     assert "to which others can write (mode 0770)" in whyUnsafe(inner)
+
+
+def someoneOf(group: int, path: Path) -> str:
+    """Why that is unsafe for a user whose first group that is; a directory of root's."""
+    path.chmod(0o755)
+    inner = path / "shared" / "inner"
+    inner.mkdir(0o700, parents=True)
+    os.chown(inner.parent, 0, group)
+    inner.parent.chmod(0o775)
+    os.chown(inner, STRANGER, group)
+
+    def become() -> None:
+        os.setgroups([])
+        os.setresgid(group, group, group)
+        os.setresuid(STRANGER, STRANGER, STRANGER)
+
+    return inChild(become, lambda: whyUnsafe(inner))
+
+
+def test_a_group_of_ones_own(reachable: Path, needsRoot: None) -> None:
+    """It has nobody else in it, so that it may write above."""
+    assert someoneOf(STRANGER, reachable) == ""
+
+
+def test_a_group_that_is_everybodys(reachable: Path, needsRoot: None) -> None:
+    """As C{users} is on many systems: being one's first group does not make it one's own."""
+    group = grp.getgrnam("users").gr_gid
+    assert "to which others can write (mode 0775)" in someoneOf(group, reachable)
+
+
+def test_a_group_of_ones_own_that_others_are_in(
+    reachable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C{usermod -aG} makes it theirs, too."""
+    inner = reachable / "shared" / "inner"
+    inner.mkdir(0o700, parents=True)
+    inner.parent.chmod(0o775)
+    assert whyUnsafe(inner) == ""
+    own = grp.getgrgid(os.getegid())
+    shared = grp.struct_group((own.gr_name, "x", own.gr_gid, ["mallory"]))
+    monkeypatch.setattr("grp.getgrgid", lambda gid: shared)
+    assert "to which others can write (mode 0775)" in whyUnsafe(inner)
+
+
+def test_an_access_control_list(reachable: Path, needsRoot: None, missing: Any) -> None:
+    """What looks like the rights of one's group are the most that anybody named there has."""
+    inner = reachable / "shared" / "inner"
+    inner.mkdir(0o700, parents=True)
+    inner.parent.chmod(0o755)
+    entries = [(1, 7, -1), (2, 7, STRANGER), (4, 5, -1), (16, 7, -1), (32, 5, -1)]
+    listed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(inner.parent, "system.posix_acl_access", struct.pack("<I", 2) + listed)
+    except OSError as error:
+        missing(f"no access control lists on {reachable}: {error.strerror}")
+    said = whyUnsafe(inner)
+    asUser(STRANGER, lambda: inner.rename(inner.parent / "away"))
+    assert "to which others can write (mode 0775+)" in said
 
 
 def test_the_socket_is_found(tmp_path: Path) -> None:

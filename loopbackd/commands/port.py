@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Any, NoReturn
 
 import click
 
-from loopbackd.commands.findings import CannotLook, exitCode, show
-from loopbackd.commands.output import say, showJSON
+from loopbackd.commands.findings import CannotLook, exitCode
+from loopbackd.commands.output import say
+from loopbackd.commands.portview import endedInWords, endedValue, showPort
 from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.holding import Looker
-from loopbackd.doctor.checks.taken import checkHolders, isInTheWay
-from loopbackd.doctor.facts.binding import bindError
-from loopbackd.doctor.facts.ephemeral import ephemeral
-from loopbackd.doctor.facts.holder import Holder, holdersOf
-from loopbackd.doctor.facts.keepers import asSystemdSays
-from loopbackd.doctor.facts.sockets import Sockets, freeNear, sockets
-from loopbackd.doctor.finding import Finding, inOrder
-from loopbackd.doctor.freeing import NotEnded, ancestorsOf, comeBack, endFamily, whoToEnd
+from loopbackd.doctor.checks.taken import checkHolders
+from loopbackd.doctor.endable import Ending, NotEnded, ending
+from loopbackd.doctor.facts.occupancy import Occupancy, occupancy
+from loopbackd.doctor.finding import inOrder
+from loopbackd.doctor.freeing import Ended, ancestorsOf, endFamily, whyNotFree
 from loopbackd.hostport import joined
+from loopbackd.loglines import escape
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.peer.sockdiag import SocketRow
-
-_EVERYWHERE = ("0.0.0.0", "::")
 
 
 def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
@@ -64,150 +58,39 @@ def port(port: int, host: str, free: bool, yes: bool, kill_after: float, asJSON:
     it says what to stop. Ends with 0 where the port is free, or has become so, with 1 where
     somebody has it, and with 2 where it could not look.
     """
-    shown = _Shown(port, host, asJSON)
-    listening = [row for row in shown.there.listeners if isInTheWay(row, host)]
-    if not free:
-        shown.show()
-        sys.exit(exitCode(shown.findings))
-    if not listening:
-        shown.show()
-        shown.fail("nobody listens there, so nobody is ended")
-    _free(shown, listening, yes, kill_after)
-    _settle(shown, listening)
-
-
-class _Shown:
-    """What is to be seen of a port, and how that is told."""
-
-    def __init__(self, port: int, host: str, asJSON: bool) -> None:
-        self.diag = SocketDiag()
-        self.port = port
-        self.asJSON = asJSON
-        self.done: dict[str, Any] = {}
-        there = sockets(self.diag, port)
-        if there.missing:
-            raise CannotLook(f"the kernel does not tell who has port {port}: {there.missing}")
-        self.there, self.holders = there, _holders(there)
-        self.free = freeNear(self.diag, port, host or "127.0.0.1")
-        self.looker = looker()
-        self.findings = inOrder(self._findings(there, host))
-
-    def show(self) -> None:
-        """Print all of it."""
-        if not self.asJSON:
-            show(f"port {self.port}", self.findings, False)
-            if not self.findings:
-                say(f"Nobody has port {self.port}.")
-            return
-        showJSON(
-            {
-                "about": f"port {self.port}",
-                "findings": [one.asValue() for one in self.findings],
-                "sockets": [
-                    _asValue(row, self.holders[row.inode])
-                    for row in (*self.there.listeners, *self.there.bound)
-                    if row.inode in self.holders
-                ],
-                "next_free": self.free,
-                **self.done,
-            }
-        )
-
-    def say(self, line: str) -> None:
-        """Tell people how far it is; programs are told at the end."""
-        if not self.asJSON:
-            say(line)
-
-    def fail(self, why: str) -> NoReturn:
-        """End with why it was not done."""
+    diag, me = SocketDiag(), looker()
+    seen = occupancy(diag, port, host)
+    if seen.there.missing:
+        raise CannotLook(f"the kernel does not tell who has port {port}: {seen.there.missing}")
+    findings = inOrder(checkHolders(seen, me))
+    if not free or not seen.listening:
+        showPort(seen, findings, asJSON, {})
+        if free:
+            raise click.ClickException("nobody listens there, so nobody is ended")
+        sys.exit(exitCode(findings))
+    whom, ended = _end(seen, me, yes, kill_after)
+    if not asJSON:
+        say(endedInWords(whom, ended))
+    if why := whyNotFree(diag, seen.listening, me):
         raise click.ClickException(why)
-
-    def _findings(self, there: Sockets, host: str) -> list[Finding]:
-        errors = {one: bindError(one, there.port) for one in ((host,) if host else _EVERYWHERE)}
-        another = f"use another port: {self.free} is free" if self.free else "use another port"
-        known = self.holders
-        first = ephemeral().unprivileged
-        return list(checkHolders(there, host, known, self.looker, errors, first, another))
+    if asJSON:
+        showPort(seen, findings, True, endedValue(whom, ended, seen.listening))
+    else:
+        for row in seen.listening:
+            say(f"{joined(*row.local)} is free")
 
 
-def _holders(there: Sockets) -> dict[int, Holder]:
-    return asSystemdSays(holdersOf(there.rows), there.rows)
-
-
-def _free(shown: _Shown, rows: Sequence[SocketRow], yes: bool, patience: float) -> None:
-    me = shown.looker
-    where = " and ".join(joined(*row.local) for row in rows)
-    holders = list(dict.fromkeys(shown.holders[row.inode] for row in rows if row.inode))
-    names = " and ".join(map(str, holders))
+def _end(seen: Occupancy, me: Looker, yes: bool, patience: float) -> tuple[Ending, Ended]:
+    """End whoever listens, if that may be done and somebody says so."""
     try:
-        sockets = _toEnd(shown, rows, me)
-        if not yes:
-            if not sys.stdin.isatty():
-                raise click.UsageError("--free asks before it ends somebody; write --yes as well")
-            click.confirm(f"{where} is {names}. End it?", abort=True, err=True)
-        ended = endFamily(sockets, patience)
+        whom = ending(seen.listening, seen.holders, me, ancestorsOf(me.pid))
     except NotEnded as error:
-        shown.fail(f"{where} is {names}; {error}")
-    killed, living = (", ".join(map(str, pids)) for pids in (ended.killed, ended.living))
-    how = f"; killed: {killed}" if killed else ""
-    rest = f"; still finishing what it does: {living}" if living else ""
-    shown.say(f"{where}: ended {names}{how}{rest}")
-    shown.done = {
-        "ended": sorted(set(sockets) - set(ended.living)),
-        "killed": list(ended.killed),
-        "finishing": list(ended.living),
-    }
-
-
-def _toEnd(shown: _Shown, rows: Sequence[SocketRow], me: Looker) -> dict[int, set[int]]:
-    """The sockets to be given up, by pid; nobody is ended where one of them may not be."""
-    found: dict[int, set[int]] = {}
-    for row in rows:
-        if row.inode not in shown.holders:
-            raise NotEnded("it is the kernel's own: look at what it does (NFS)")
-        for pid in whoToEnd(shown.holders[row.inode], me, ancestorsOf(me.pid)):
-            found.setdefault(pid, set()).add(row.inode)
-    return found
-
-
-def _settle(shown: _Shown, rows: Sequence[SocketRow]) -> None:
-    """Say whether the port is free now, and stays so."""
-    again = comeBack(shown.diag, rows)
-    if again is not None:
-        holder = holdersOf((again,)).get(again.inode)
-        starter = None if holder is None else holder.parent
-        who = "somebody" if holder is None else str(holder)
-        what = f"pid {starter.pid} ({starter.command})" if starter else "what starts it"
-        shown.fail(f"{joined(*again.local)} is not free: {who} has it now; stop {what}")
-    for row in rows:
-        number = bindError(*row.local, v6only=row.v6only)
-        if number:
-            there = sockets(shown.diag, shown.port)
-            errors = {row.local[0]: number}
-            findings = checkHolders(
-                there, row.local[0], _holders(there), shown.looker, errors, 0, "use another port"
-            )
-            shown.fail(next((one.says for one in findings), f"{joined(*row.local)} is not free"))
-    shown.done["free"] = [joined(*row.local) for row in rows]
-    if shown.asJSON:
-        shown.show()
-    for row in rows:
-        shown.say(f"{joined(*row.local)} is free")
-
-
-def _asValue(row: SocketRow, holder: Holder) -> dict[str, Any]:
-    process, unit = holder.process, holder.socketUnit
-    return {
-        "address": joined(*row.local),
-        "state": row.state.name.lower(),
-        "uid": row.uid,
-        "user": holder.user,
-        "pids": list(holder.pids),
-        "command": None if process is None else process.command,
-        "unit": holder.belonging.unit or None,
-        "socket_unit": None if unit is None else unit.name,
-        "container": holder.belonging.container or None,
-        "directory": holder.directory or None,
-        "seconds": None if holder.seconds is None else round(holder.seconds, 2),
-        "process_state": holder.state or None,
-    }
+        raise click.ClickException(str(error)) from None
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("--free asks before it ends somebody; write --yes as well")
+        click.confirm(escape(f"{whom}. End it?"), abort=True, err=True)
+    try:
+        return whom, endFamily(whom.sockets, patience)
+    except NotEnded as error:
+        raise click.ClickException(f"{whom}; {error}") from None

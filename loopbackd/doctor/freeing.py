@@ -8,19 +8,18 @@ import select
 import signal
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from loopbackd.doctor.checks.holding import (
-    Looker,
-    comingBack,
-    stopping,
-    stoppingOf,
-    stoppingUnit,
-)
-from loopbackd.doctor.checks.taken import isInTheWay
-from loopbackd.doctor.facts.holder import Holder
-from loopbackd.doctor.facts.sockets import sockets
+from loopbackd.doctor.checks.holding import Looker
+from loopbackd.doctor.checks.taken import checkHolders
+from loopbackd.doctor.endable import NotEnded
+from loopbackd.doctor.facts.binding import bindError
+from loopbackd.doctor.facts.cgroups import belongingOf, groupOf
+from loopbackd.doctor.facts.holder import Holder, holdersOf
+from loopbackd.doctor.facts.occupancy import occupancy
+from loopbackd.doctor.facts.sockets import isInTheWay, sockets
+from loopbackd.hostport import joined
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import findHolders, holdsSocket, stateOf
 from loopbackd.peer.sockdiag import SocketRow
@@ -35,10 +34,6 @@ _STEP: Final = 0.05
 Holds = Callable[[int, int], bool]
 
 
-class NotEnded(Exception):
-    """Somebody is not ended: they may not be, or are still there; the message says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class Ended:
     """
@@ -50,33 +45,6 @@ class Ended:
 
     killed: tuple[int, ...] = ()
     living: tuple[int, ...] = ()
-
-
-def whoToEnd(holder: Holder, looker: Looker, ancestors: Collection[int]) -> tuple[int, ...]:
-    """
-    The processes that are to be ended for a listening socket to be gone.
-
-    @param ancestors: of whoever looks: ending them would end us first.
-    @raise NotEnded: it is no use, or not ours to do.
-    """
-    process = holder.process
-    if holder.isSystemds:
-        how = stoppingUnit(holder) or "systemctl list-sockets, and stop that unit"
-        raise NotEnded(f"systemd would start it again: {how}")
-    if process is None:
-        if looker.uid in (0, holder.uid):
-            raise NotEnded("its process cannot be seen from here: look in containers")
-        raise NotEnded(f"it is another user's ({holder.user}): do it as that user, or with sudo")
-    if stop := stopping(holder, looker):
-        again = comingBack(holder)
-        raise NotEnded(f"{again or 'stop what it belongs to, not the process alone'}: {stop}")
-    for pid in holder.pids:
-        if pid == 1 or pid == looker.pid or pid in ancestors:
-            raise NotEnded(f"pid {pid} is what this command runs in: end it by hand")
-    for one in holder.apart:
-        if stop := stoppingOf(one.belonging, looker):
-            raise NotEnded(f"{one}, which has the socket, too, belongs to something else: {stop}")
-    return holder.pids
 
 
 def ancestorsOf(pid: int) -> set[int]:
@@ -147,6 +115,7 @@ def endFamily(sockets: Mapping[int, Collection[int]], patience: float) -> Ended:
     inodes = {inode for held in sockets.values() for inode in held}
     done = Ended()
     asked: set[int] = set()
+    theirs = {belongingOf(groupOf(pid)) for pid in sockets}
     youngest = max((stateOf(pid).began for pid in sockets), default=0) or math.inf
     for _ in range(_ROUNDS):
         asked.update(sockets)
@@ -161,6 +130,12 @@ def endFamily(sockets: Mapping[int, Collection[int]], patience: float) -> Ended:
                 raise NotEnded(
                     f"pid {pid} was given the socket by who was ended, and is older: see what it"
                     " is, and end it by hand"
+                )
+            if (itsOwn := belongingOf(groupOf(pid))) not in theirs:
+                what = itsOwn.container or itsOwn.unit or "no unit"
+                raise NotEnded(
+                    f"pid {pid} was given the socket by who was ended, and belongs to {what}: see"
+                    " what it is, and end it by hand"
                 )
     raise NotEnded(f"pid {min(sockets)} and its like are started faster than they are ended")
 
@@ -182,6 +157,29 @@ def comeBack(
         if time.monotonic() >= until:
             return None
         time.sleep(_STEP)
+
+
+def whyNotFree(diag: SocketDiag, ended: Sequence[SocketRow], looker: Looker) -> str:
+    """Why the addresses of ended sockets are not free, or do not stay so; empty where they are."""
+    again = comeBack(diag, ended)
+    if again is not None:
+        return hasItNow(again, holdersOf((again,)).get(again.inode))
+    for row in ended:
+        host, port = row.local
+        number = bindError(host, port, v6only=row.v6only)
+        if number:
+            seen = replace(occupancy(diag, port, host), errors={host: number})
+            findings = checkHolders(seen, looker)
+            return next((one.says for one in findings), f"{joined(host, port)} is not free")
+    return ""
+
+
+def hasItNow(row: SocketRow, holder: Holder | None) -> str:
+    """What is said where somebody listens again: who, and what has started that."""
+    starter = None if holder is None else holder.parent
+    who = "somebody" if holder is None else str(holder)
+    what = f"pid {starter.pid} ({starter.command})" if starter else "what starts it"
+    return f"{joined(*row.local)} is not free: {who} has it now; stop {what}"
 
 
 def _send(processes: Mapping[int, int], number: signal.Signals) -> None:

@@ -21,6 +21,7 @@ from portservers import serve as serve
 from running import PATIENCE, until
 
 from loopbackd.cli import main
+from loopbackd.doctor.facts import holder as holderModule
 from loopbackd.doctor.facts.binding import bindError
 from loopbackd.net.endpoint import hasIPv6
 from loopbackd.peer.netlink import SocketDiag
@@ -162,6 +163,25 @@ def test_all_who_share_the_socket(serve: Serve) -> None:
     assert one["pids"][0] == server.pid
     assert "and 1 more" in run(port).output
     assert set(told(port, "--free", "--yes")["ended"]) == set(one["pids"])
+    assert server.wait(PATIENCE) == -signal.SIGTERM
+
+
+def test_one_who_belongs_to_something_else(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has the socket, too, is named; and where a service would start it again, nobody ends."""
+    server, port = serve("forking")
+    pids = until(
+        lambda: len(found := told(port)["sockets"][0]["pids"]) == 2 and found, "second process"
+    )
+    groups = {pids[1]: "/system.slice/other.service"}
+    monkeypatch.setattr(holderModule, "groupOf", lambda pid: groups.get(pid, "/"))
+    ended = run(port, "--free", "--yes")
+    assert ended.exit_code == 1 and "systemctl stop other.service" in ended.output
+    assert server.poll() is None
+    groups[pids[1]] = "/system.slice/other.scope"
+    shown = run(port)
+    assert f"pid {pids[1]} (" in shown.output and "has the socket, too" in shown.output
+    ended = freed(port)
+    assert f", with pid {pids[1]} (" in ended.output and "unit other.scope" in ended.output
     assert server.wait(PATIENCE) == -signal.SIGTERM
 
 

@@ -18,20 +18,10 @@ from portservers import serve as serve
 from running import PATIENCE
 
 from loopbackd.doctor import freeing
-from loopbackd.doctor.checks.holding import Looker
-from loopbackd.doctor.facts.cgroups import Belonging
-from loopbackd.doctor.facts.holder import Companion, Holder, holdersOf
+from loopbackd.doctor.endable import NotEnded
+from loopbackd.doctor.facts.holder import Holder, holdersOf
 from loopbackd.doctor.facts.sockets import freeNear, nextFree, sockets
-from loopbackd.doctor.facts.socketunits import SocketUnit
-from loopbackd.doctor.freeing import (
-    Ended,
-    NotEnded,
-    ancestorsOf,
-    comeBack,
-    end,
-    endFamily,
-    whoToEnd,
-)
+from loopbackd.doctor.freeing import Ended, ancestorsOf, comeBack, end, endFamily, hasItNow
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import Process
 from loopbackd.peer.sockdiag import SocketRow, TCPState
@@ -172,71 +162,27 @@ def test_who_was_given_the_socket(stack: ExitStack) -> None:
     assert giver.wait(PATIENCE) == 0 and taker.poll() is None
 
 
-def holder(pid: int, command: str = "nginx", **more: object) -> Holder:
-    """Somebody."""
-    return Holder(0, "root", Process(pid, command, "root"), **more)  # type: ignore[arg-type]
+def test_an_heir_of_another_unit(
+    stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody younger who was given the socket, and belongs to something else, is not ended."""
+    groups = {stranger.pid: "/system.slice/other.service"}
+    monkeypatch.setattr(freeing, "groupOf", lambda pid: groups.get(pid, "/"))
+    monkeypatch.setattr(freeing, "heirs", lambda inodes, but: {stranger.pid: {1}})
+    monkeypatch.setattr(freeing, "end", lambda sockets, patience: Ended())
+    with pytest.raises(NotEnded, match=f"pid {stranger.pid} was given .* to other.service"):
+        endFamily({os.getppid(): {0}}, 0.1)
+    assert stranger.poll() is None
 
 
-DOCKER = "docker-proxy -host-port 80"
-WORKER = Process(43, "worker", "me")
-UNIT = SocketUnit("x.socket", "127.0.0.1:1", "x.service")
-
-
-@pytest.mark.parametrize(
-    ("who", "why"),
-    [
-        (Holder(0, "root"), "with sudo"),
-        (Holder(1000, "me"), "containers"),
-        (Holder(0, "root", isSystemds=True), "systemctl list-sockets"),
-        (holder(42, isSystemds=True), "systemctl list-sockets"),
-        (holder(42, isSystemds=True, socketUnit=UNIT), "systemctl stop x.socket x.service"),
-        (holder(1, "/lib/systemd/systemd --system", isSystemds=True), "systemctl list-sockets"),
-        (holder(42, belonging=Belonging(container="docker 0123")), "docker stop 0123"),
-        (holder(42, belonging=Belonging(container="kubernetes 0123")), "crictl stop 0123"),
-        (holder(42, belonging=Belonging("x.service")), "systemctl stop x.service"),
-        (
-            holder(42, DOCKER, belonging=Belonging("docker.service"), program="docker-proxy"),
-            r"docker stop \$\(docker ps -q --filter publish=80\)",
-        ),
-        (
-            holder(42, others=(43,), apart=(Companion(WORKER, Belonging("b.service")),)),
-            r"pid 43 \(worker\), user me, unit b.service, which has .* systemctl stop b.service",
-        ),
-        (
-            holder(42, others=(43,), apart=(Companion(WORKER, Belonging(container="lxc a")),)),
-            "lxc-stop -n a",
-        ),
-        (holder(1), "by hand"),
-        (holder(7), "by hand"),
-        (holder(8), "by hand"),
-        (holder(42, others=(8,)), "by hand"),
-    ],
-)
-def test_who_is_not_ended(who: Holder, why: str) -> None:
-    """What is no use, or not ours to do, is refused with what to do instead."""
-    with pytest.raises(NotEnded, match=why):
-        whoToEnd(who, Looker(1000, 7), {8})
-
-
-@pytest.mark.parametrize(
-    "who",
-    [
-        holder(42, others=(43,)),
-        holder(42, others=(43,), belonging=Belonging("session-2.scope")),
-        holder(42, "ssh -L 1:a:2 gate", others=(43,)),
-        # Anybody can be called like that.
-        holder(42, DOCKER, others=(43,)),
-        holder(42, DOCKER, others=(43,), program="python3.11"),
-        # A scope has nothing that would start it again.
-        holder(42, others=(43,), apart=(Companion(WORKER, Belonging("b.scope")),)),
-        # Of a server that is started by the same service as we are, a runner of jobs say.
-        holder(42, others=(43,), belonging=Belonging("runner.service")),
-    ],
-)
-def test_who_is_ended(who: Holder) -> None:
-    """All processes that have the socket."""
-    me = Looker(1000, 7, Belonging("runner.service"))
-    assert whoToEnd(who, me, {8}) == (42, 43)
+def test_who_has_it_now() -> None:
+    """It is said who, and what has started that, as far as either can be seen."""
+    row = SocketRow(TCPState.LISTEN, ("127.0.0.1", 80), ("0.0.0.0", 0), 0, 1, 0.0)
+    assert hasItNow(row, None) == (
+        "127.0.0.1:80 is not free: somebody has it now; stop what starts it"
+    )
+    again = Holder(0, "me", Process(42, "server", "me"), parent=Process(9, "supervisor", "me"))
+    assert hasItNow(row, again).endswith("server), user me has it now; stop pid 9 (supervisor)")
 
 
 def test_ancestors() -> None:

@@ -20,6 +20,7 @@ from portservers import serve as serve
 from running import PATIENCE, until
 
 from loopbackd.doctor.checks.holding import Looker, details, heldBy
+from loopbackd.doctor.endable import NotEnded, whoToEnd
 from loopbackd.doctor.facts import holder as holderModule
 from loopbackd.doctor.facts.cgroups import Belonging
 from loopbackd.doctor.facts.holder import (
@@ -32,7 +33,6 @@ from loopbackd.doctor.facts.holder import (
 from loopbackd.doctor.facts.sockets import sockets
 from loopbackd.doctor.facts.socketunits import SocketUnit
 from loopbackd.doctor.facts.units import Unit
-from loopbackd.doctor.freeing import NotEnded, whoToEnd
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.process import Process
 

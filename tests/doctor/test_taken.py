@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopbackd.doctor.checks.holding import Looker
-from loopbackd.doctor.checks.taken import checkHolders, isInTheWay, refused, taken
+from loopbackd.doctor.checks.taken import checkHolders, refused, taken
 from loopbackd.doctor.facts.holder import Holder
-from loopbackd.doctor.facts.sockets import Sockets
+from loopbackd.doctor.facts.occupancy import Occupancy
+from loopbackd.doctor.facts.sockets import Sockets, isInTheWay
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.peer.process import Process
 from loopbackd.peer.sockdiag import SocketRow, TCPState
@@ -33,7 +34,7 @@ def found(*rows: SocketRow, host: str = "", **errors: int) -> list[Finding]:
     said = {"0.0.0.0": errors.get("four", 0), "::": errors.get("six", 0)}
     if host:
         said = {host: errors.get("error", 0)}
-    return list(checkHolders(Sockets(80, rows), host, HOLDERS, ME, said, 1024, "another"))
+    return list(checkHolders(Occupancy(Sockets(80, rows), HOLDERS, host, said, 1024, 81), ME))
 
 
 def test_each_address_is_a_finding() -> None:

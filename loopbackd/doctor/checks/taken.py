@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from loopbackd.doctor.checks.holding import Looker, details, heldBy
 from loopbackd.doctor.facts.holder import Holder, Holders
-from loopbackd.doctor.facts.sockets import Sockets
+from loopbackd.doctor.facts.occupancy import Occupancy
+from loopbackd.doctor.facts.sockets import Sockets, conflicts, isInTheWay, wantedAddress
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
-_NAMES: Final = {"": "0.0.0.0", "localhost": "127.0.0.1"}
 _MOST_SHOWN: Final = 8
 _PASSES: Final = frozenset({"port-closing", "port-taken-unseen"})
 
@@ -63,8 +62,8 @@ def taken(
     @param host: where somebody wants to listen: an address, C{localhost}, or empty for everywhere.
     @param another: the remedy that leaves them alone: to choose another port, and how.
     """
-    wanted = _address(host)
-    there = [row for row in rows if _conflicts(row, wanted)]
+    wanted = wantedAddress(host)
+    there = [row for row in rows if conflicts(row, wanted)]
     there.sort(key=lambda row: row.local[0] != str(wanted))
     shown = _evidence(there, holders)
     for row in there:
@@ -152,21 +151,9 @@ def checkTaken(
     yield found.finding(joined(host, there.port), severity)
 
 
-def checkHolders(
-    there: Sockets,
-    host: str,
-    holders: Holders,
-    looker: Looker,
-    errors: Mapping[str, int],
-    unprivileged: int,
-    another: str,
-) -> Iterator[Finding]:
-    """
-    Who has a port: each address of it that somebody has, or what else is in the way.
-
-    @param host: the one address that matters; empty for all.
-    @param errors: what binding said (0 where it worked), by address: those that matter.
-    """
+def checkHolders(seen: Occupancy, looker: Looker) -> Iterator[Finding]:
+    """Who has a port: each address of it that somebody has, or what else is in the way."""
+    there, host, holders, another = seen.there, seen.host, seen.holders, anotherPort(seen.free)
     held = [row for row in (*there.listeners, *there.bound) if isInTheWay(row, host)]
     for row in held:
         yield taken([row], row.local[0], holders, looker, another).finding(joined(*row.local))
@@ -174,11 +161,11 @@ def checkHolders(
         yield from _connections(there, host, holders)
         return
     kinds = set()
-    for address, number in errors.items():
+    for address, number in seen.errors.items():
         if number == errno.EADDRINUSE:
             found = taken(there.rows, address, holders, looker, another)
         elif number and (host or number == errno.EACCES):
-            found = refused(number, address, there.port, unprivileged, another)
+            found = refused(number, address, there.port, seen.unprivileged, another)
         else:
             continue
         if found.kind not in kinds:
@@ -193,11 +180,6 @@ def checkHolders(
             " old connections still have it.",
             _evidence(rest, holders),
         )
-
-
-def isInTheWay(row: SocketRow, host: str) -> bool:
-    """Whether a socket is in the way of listening on an address; an empty one is any."""
-    return not host or _conflicts(row, _address(host))
 
 
 def _connections(there: Sockets, host: str, holders: Holders) -> Iterator[Finding]:
@@ -255,23 +237,3 @@ def _closing(rows: Sequence[SocketRow]) -> str:
     if waiting:
         return f"TIME_WAIT, free in {math.ceil(max(waiting))} s"
     return ", ".join(sorted({row.state.name for row in rows}))
-
-
-def _conflicts(row: SocketRow, wanted: IPv4Address | IPv6Address | None) -> bool:
-    held = ip_address(row.local[0])
-    if wanted is None or held == wanted:
-        return True
-    if held.version == wanted.version:
-        return held.is_unspecified or wanted.is_unspecified
-    if held.version == 6:
-        return held.is_unspecified and not row.v6only
-    return wanted.is_unspecified  # "::" asks for IPv4 as well
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        found = ip_address(_NAMES.get(host, host))
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return mapped or found

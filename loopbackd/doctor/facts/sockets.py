@@ -13,6 +13,7 @@ from loopbackd.loglines import reasonOf
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 
+_NAMES: Final = {"": "0.0.0.0", "localhost": "127.0.0.1"}
 _MOST_TRIED: Final = 2000
 """Ports, until none is thought to be free: more than there are that only root may have."""
 
@@ -93,6 +94,36 @@ def freeNear(diag: SocketDiag, port: int, host: str = "127.0.0.1") -> int | None
         return None
     free = (one for one in _near(port) if one not in taken)
     return next((one for one in islice(free, _MOST_TRIED) if not bindError(host, one)), None)
+
+
+def isInTheWay(row: SocketRow, host: str) -> bool:
+    """Whether a socket is in the way of listening on an address; an empty one is any."""
+    return not host or conflicts(row, wantedAddress(host))
+
+
+def conflicts(row: SocketRow, wanted: IPv4Address | IPv6Address | None) -> bool:
+    """Whether a socket has an address that somebody wants; with L{None} whatever it has."""
+    held = ip_address(row.local[0])
+    if wanted is None or held == wanted:
+        return True
+    if held.version == wanted.version:
+        return held.is_unspecified or wanted.is_unspecified
+    if held.version == 6:
+        return held.is_unspecified and not row.v6only
+    return wanted.is_unspecified  # "::" asks for IPv4 as well
+
+
+def wantedAddress(host: str) -> IPv4Address | IPv6Address | None:
+    """
+    What is bound for a host: an address, C{localhost}, or empty for every address; L{None} where
+    that is not known.
+    """
+    try:
+        found = ip_address(_NAMES.get(host, host))
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found
 
 
 def _near(port: int) -> Iterator[int]:

@@ -18,6 +18,7 @@ from loopbackd.controlclient import Address
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.accepting import checkAccepting, checkHangingUp
+from loopbackd.doctor.checks.activation import checkActivation, checkResting
 from loopbackd.doctor.checks.authority import checkAuthority
 from loopbackd.doctor.checks.daemon import checkDaemon, checkItsPort
 from loopbackd.doctor.checks.hostsfile import checkHosts
@@ -38,7 +39,7 @@ from loopbackd.doctor.facts.daemon import daemon
 from loopbackd.doctor.facts.debugging import lookAtDebuggers
 from loopbackd.doctor.facts.holder import Holder, Holders, holdersOf
 from loopbackd.doctor.facts.hostsfile import readHosts
-from loopbackd.doctor.facts.keepers import asSystemdSays
+from loopbackd.doctor.facts.keepers import asSystemdSays, restingAt
 from loopbackd.doctor.facts.names import Resolved, isOwn, resolve
 from loopbackd.doctor.facts.nameservice import readSwitch
 from loopbackd.doctor.facts.proxies import Target, readProxies
@@ -130,6 +131,7 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     found = [
         *aboutAddress(asked, debugging, spared),
         *examineWays(there, attempts, own),
+        *checkActivation(there, attempts, holders),
         *checkAccepting(there, attempts, holders),
         *checkListening(there, attempts, holders, own),
         *_taken(there, next((host for host in hosts if host in own), ""), holders),
@@ -141,6 +143,7 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     yield from found
     if own and not (there.listeners or there.missing):
         yield from aboutNobody(asked, debugging, os.getcwd())
+        yield from checkResting(restingAt([host for host in hosts if host in own], asked.port))
     yield from _speaking(asked, attempts)
     if not any(one.severity is Severity.PROBLEM for one in found):
         yield from unexplained(attempts)

@@ -205,6 +205,54 @@ def test_a_socket_unit_that_serves(inside: Inside, unit: Units) -> None:
     assert inside.run("port", str(number))[0] == 0
 
 
+def test_a_service_that_fails_for_every_client(inside: Inside, unit: Units) -> None:
+    """Who connects is told which service it was; and from then on, why nobody listens any more."""
+    number = unit("broken", HERE, runs="/bin/false")
+    where = HERE.format(number)
+    code, said = inside.run("doctor", where, "--json")
+    one = json.loads(said)["findings"][0]
+    assert (code, one["kind"]) == (1, "activation-fails")
+    assert one["says"] == (
+        f"systemd starts broken.service for whoever connects to {where}, and it does not serve:"
+        " exit-code, its program ended with 1."
+    )
+    assert one["remedy"][0] == "journalctl -u broken.service -n 50"
+    for uid in (0, NOBODY):
+        code, said = inside.run("doctor", where, "--json", uid=uid)
+        one = json.loads(said)["findings"][0]
+        assert (code, one["kind"]) == (1, "socket-unit-rests")
+        assert one["says"] == (
+            f"{where} is the address of systemd's broken.socket, for broken.service, and that has"
+            " failed: service-start-limit-hit."
+        )
+        assert one["remedy"][-1] == "then systemctl start broken.socket"
+
+
+def test_a_socket_unit_that_is_not_started(inside: Inside, unit: Units) -> None:
+    """Systemd has read it, here since another unit is to start after it; it does not listen."""
+    number = unit("rests", "{}")
+    inside.systemd.ctl("stop", "rests.socket")
+    wants = "[Unit]\nAfter=rests.socket\n[Service]\nExecStart=/bin/sleep 1000\n"
+    inside.systemd.write("wants.service", wants)
+    inside.systemd.ctl("start", "wants.service")
+    one, *_ = json.loads(inside.run("doctor", HERE.format(number), "--json")[1])["findings"]
+    assert one["kind"] == "socket-unit-rests" and "is not started (inactive)." in one["says"]
+    (start,) = one["remedy"]
+    inside.systemd.ctl("stop", "wants.service")
+    assert inside.systemd.run(*start.split()).returncode == 0
+    code, said = inside.run("doctor", HERE.format(number))
+    assert code == 0 and f"is pid {inside.pid('rests.service')} (" in said
+
+
+def test_a_service_that_does_not_accept(inside: Inside, unit: Units) -> None:
+    """It is the service that is named, and not systemd, which has started it."""
+    number = unit("deaf", HERE, runs="/bin/sleep 1000")
+    code, said = inside.run("doctor", HERE.format(number), "--json")
+    one = json.loads(said)["findings"][0]
+    assert (code, one["kind"]) == (1, "listener-silent")
+    assert "(/bin/sleep 1000), user root, unit deaf.service, socket unit deaf.socket" in one["says"]
+
+
 def test_a_service(inside: Inside, unit: Units) -> None:
     """It is named by its unit, which is what to stop."""
     number = unit("plain")

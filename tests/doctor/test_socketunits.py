@@ -37,7 +37,13 @@ def test_units() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "null", "[1, {}]", '[{"unit": 1, "listen": 2}]', "Failed to connect to bus"]
+    "text",
+    [
+        *("", "{}", "null", "[1, {}]", '[{"unit": 1, "listen": 2}]', "Failed to connect to bus"),
+        # Nobody is told to run that.
+        '[{"unit": "--root=x.socket", "listen": "127.0.0.1:1"}]',
+        '[{"unit": "a; reboot #.socket", "listen": "127.0.0.1:1"}]',
+    ],
 )
 def test_no_units(text: str) -> None:
     """What is no list of units has none."""
@@ -65,11 +71,11 @@ def program(directory: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_both_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's systemd, and that of whoever asks."""
-    listed = '[{"listen": "127.0.0.1:1", "unit": "\'$1\'.socket", "activates": ""}]'
+    listed = '[{"listen": "127.0.0.1:1", "unit": "x\'$1\'.socket", "activates": ""}]'
     program(tmp_path, f"echo '{listed}'", monkeypatch)
     assert [(one.name, one.isUsers) for one in (*socketUnits(False), *socketUnits(True))] == [
-        ("list-sockets.socket", False),
-        ("--user.socket", True),
+        ("xlist-sockets.socket", False),
+        ("x--user.socket", True),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -24,8 +25,8 @@ _RESOURCES: Final = "an address in ListenStream= is taken, for one: loopbackd po
 def checkUnits(units: Sequence[Unit]) -> Iterator[Finding]:
     """Whether one has failed, is started again and again, or is not what its file says."""
     for unit in units:
-        said = _evidence(unit)
-        log = f"journalctl {unit.option}-u {unit.name} -n 50"
+        said = (evidenceOf(unit),)
+        log = logOf(unit)
         if unit.load not in ("loaded", "masked"):
             yield Finding(
                 "unit-unusable",
@@ -39,7 +40,7 @@ def checkUnits(units: Sequence[Unit]) -> Iterator[Finding]:
             yield Finding(
                 "unit-failed",
                 Severity.PROBLEM,
-                f"systemd's {_named(unit)} has failed: {escape(_why(unit))}.",
+                f"systemd's {_named(unit)} has failed: {escape(whyNot(unit))}.",
                 said,
                 (
                     log,
@@ -52,7 +53,7 @@ def checkUnits(units: Sequence[Unit]) -> Iterator[Finding]:
             yield Finding(
                 "unit-restarting",
                 Severity.PROBLEM,
-                f"systemd starts {_named(unit)} again and again: {escape(_why(unit))}.",
+                f"systemd starts {_named(unit)} again and again: {escape(whyNot(unit))}.",
                 said,
                 (log,),
                 88,
@@ -67,18 +68,25 @@ def checkUnits(units: Sequence[Unit]) -> Iterator[Finding]:
             )
 
 
+def logOf(unit: Unit) -> str:
+    """The command that shows what it has said last."""
+    return f"journalctl {unit.option}-u {shlex.quote(unit.name)} -n 50"
+
+
 def _named(unit: Unit) -> str:
     return f"{'user ' if unit.isUsers else ''}unit {escape(unit.name)}"
 
 
-def _why(unit: Unit) -> str:
+def whyNot(unit: Unit) -> str:
+    """Why it is not active, as systemd says it."""
     if unit.status in _STATUSES:
         return f"{unit.status}/{_STATUSES[unit.status]}"
     ended = f", its program ended with {unit.status}" if unit.status else ""
     return f"{unit.result or 'no reason is told'}{ended}"
 
 
-def _evidence(unit: Unit) -> tuple[str, ...]:
+def evidenceOf(unit: Unit) -> str:
+    """What systemd says of it, on a line."""
     said = f"LoadState={unit.load} ActiveState={unit.active} SubState={unit.sub}"
     said += f" Result={unit.result} ExecMainStatus={unit.status} NRestarts={unit.restarts}"
-    return (escape(f"systemctl {unit.option}show {unit.name}: {said}"),)
+    return escape(f"systemctl {unit.option}show {unit.name}: {said}")

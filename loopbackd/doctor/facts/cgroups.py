@@ -64,6 +64,11 @@ def belongingOf(group: str) -> Belonging:
     return Belonging(unit, isUsers and bool(unit), container)
 
 
+def isUnitName(name: str) -> bool:
+    """Whether systemd would call a service, scope or socket like that."""
+    return _UNIT.fullmatch(name) is not None
+
+
 def groupIn(text: str) -> str:
     """
     The path in what C{/proc/PID/cgroup} says: that of version 2 or of systemd's hierarchy,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from loopbackd.doctor.facts.holder import Holder, withUnits
-from loopbackd.doctor.facts.socketunits import socketUnits
+from loopbackd.doctor.facts.socketunits import SocketUnit, socketUnits, unitAt
 from loopbackd.doctor.facts.units import Unit, unitsCalled
+from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow
 
 PATIENCE: Final = 1.0
@@ -41,6 +42,47 @@ def asSystemdSays(
         else one
         for inode, one in found.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """
+    A socket unit that does not listen.
+
+    @ivar where: the address where nobody listens.
+    @ivar unit: what systemd says of it.
+    @ivar service: the same of the service that it would start, where that is known.
+    """
+
+    where: str
+    socketUnit: SocketUnit
+    unit: Unit
+    service: Unit | None = None
+
+
+def restingAt(hosts: Sequence[str], port: int, patience: float = PATIENCE) -> Resting | None:
+    """The socket unit of one of these addresses, where nobody listens; L{None} if there is none."""
+    until = time.monotonic() + patience
+    for isUsers in (False, True):
+        if (left := until - time.monotonic()) <= 0:
+            break
+        listed = socketUnits(isUsers, left)
+        for host, address in _places(hosts):
+            unit = unitAt(listed, (address, port))
+            if unit is not None and (left := until - time.monotonic()) > 0:
+                names = [unit.name, *unit.activates.split()[:1]]
+                said = {one.name: one for one in unitsCalled(names, isUsers, left)}
+                if unit.name in said:
+                    own, service = said.pop(unit.name), next(iter(said.values()), None)
+                    return Resting(joined(host, port), unit, own, service)
+    return None
+
+
+def _places(hosts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each address, with the addresses to listen on that have it in them."""
+    for host in hosts:
+        for address in (host, *(("::",) if ":" in host else ("0.0.0.0", "::"))):
+            yield host, address
 
 
 def _isListed(holder: Holder) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from loopbackd.doctor.facts.cgroups import isUnitName
 from loopbackd.doctor.facts.program import said
 from loopbackd.hostport import joined
 from loopbackd.peer.netlink import plainAddress
@@ -51,10 +52,9 @@ def parseSocketUnits(text: str, isUsers: bool = False) -> tuple[SocketUnit, ...]
         if not isinstance(one, dict):
             continue
         name, listens, activates = (one.get(key) for key in ("unit", "listen", "activates"))
-        if isinstance(activates, list):
-            activates = " ".join(map(str, activates))
-        if isinstance(name, str) and isinstance(listens, str):
-            service = activates if isinstance(activates, str) else ""
+        if isinstance(name, str) and isinstance(listens, str) and isUnitName(name):
+            services = activates if isinstance(activates, list) else str(activates).split()
+            service = " ".join(filter(isUnitName, map(str, services)))
             found.append(SocketUnit(name, listens, service, isUsers))
     return tuple(found)
 

@@ -14,9 +14,10 @@ from loopbackd.doctor.busy import looker
 from loopbackd.doctor.checks.holding import Looker
 from loopbackd.doctor.checks.taken import checkHolders
 from loopbackd.doctor.endable import Ending, NotEnded, ending
+from loopbackd.doctor.ending import Ended
 from loopbackd.doctor.facts.occupancy import Occupancy, occupancy
 from loopbackd.doctor.finding import inOrder
-from loopbackd.doctor.freeing import Ended, ancestorsOf, endFamily, whyNotFree
+from loopbackd.doctor.freeing import ancestorsOf, endFamily, whyNotFree
 from loopbackd.hostport import joined
 from loopbackd.loglines import escape
 from loopbackd.peer.netlink import SocketDiag

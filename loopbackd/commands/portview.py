@@ -8,10 +8,10 @@ from typing import Any
 from loopbackd.commands.findings import show
 from loopbackd.commands.output import say, showJSON
 from loopbackd.doctor.endable import Ending
+from loopbackd.doctor.ending import Ended
 from loopbackd.doctor.facts.holder import Holder
 from loopbackd.doctor.facts.occupancy import Occupancy
 from loopbackd.doctor.finding import Finding
-from loopbackd.doctor.freeing import Ended
 from loopbackd.hostport import joined
 from loopbackd.peer.sockdiag import SocketRow
 

@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import math
-import os
-import select
-import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from loopbackd.doctor.checks.holding import Looker
 from loopbackd.doctor.checks.taken import checkHolders
 from loopbackd.doctor.endable import NotEnded
+from loopbackd.doctor.ending import Ended, end
 from loopbackd.doctor.facts.binding import bindError
-from loopbackd.doctor.facts.cgroups import belongingOf, groupOf
+from loopbackd.doctor.facts.cgroups import Belonging, belongingOf, groupOf
 from loopbackd.doctor.facts.holder import Holder, holdersOf
 from loopbackd.doctor.facts.occupancy import occupancy
 from loopbackd.doctor.facts.sockets import isInTheWay, sockets
 from loopbackd.hostport import joined
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.peer.process import findHolders, holdsSocket, stateOf
+from loopbackd.peer.process import findHolders, stateOf
 from loopbackd.peer.sockdiag import SocketRow
 
 STAYS: Final = 0.7
 """Seconds in which a supervisor is seen to start its server again."""
 
-_AFTER_KILL: Final = 2.0
 _ROUNDS: Final = 3
 _STEP: Final = 0.05
-
-Holds = Callable[[int, int], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """
-    What became of whoever had sockets.
-
-    @ivar killed: who had to be killed.
-    @ivar living: who has given the sockets up, and finishes what it was doing.
-    """
-
-    killed: tuple[int, ...] = ()
-    living: tuple[int, ...] = ()
 
 
 def ancestorsOf(pid: int) -> set[int]:
@@ -53,48 +35,6 @@ def ancestorsOf(pid: int) -> set[int]:
     while (pid := stateOf(pid).parent) and pid not in found:
         found.add(pid)
     return found
-
-
-def end(
-    sockets: Mapping[int, Collection[int]], patience: float, holds: Holds = holdsSocket
-) -> Ended:
-    """
-    Ask processes to end (C{SIGTERM}), and kill those that have not let go of their sockets after a
-    while. Who has let go, and only finishes what it was doing, is left to that.
-
-    They are held by pidfds (pidfd_open(2)), and looked at again through those: a pid that has
-    become another process's meanwhile is left alone.
-
-    @param sockets: the inodes that each of them has open, by pid, in the order to ask them.
-    @param patience: seconds until they are killed.
-    @raise NotEnded: one may not be ended, or does not end.
-    """
-    opened: dict[int, int] = {}
-
-    def holding(pid: int) -> bool:
-        return any(holds(pid, inode) for inode in sockets[pid])
-
-    try:
-        for pid in sockets:
-            try:
-                opened[pid] = os.pidfd_open(pid)
-            except ProcessLookupError:
-                continue
-            except OSError as error:
-                raise NotEnded(f"pid {pid} cannot be taken hold of: {error.strerror}") from None
-            if not holding(pid):
-                os.close(opened.pop(pid))
-        _send(opened, signal.SIGTERM)
-        # One that is stopped, by Ctrl-Z say, hears of nothing before it goes on.
-        _send(opened, signal.SIGCONT)
-        left = _wait(opened, patience, holding)
-        _send(left, signal.SIGKILL)
-        if still := _wait(left, _AFTER_KILL, holding):
-            raise NotEnded(f"pid {min(still)} does not die: it waits for a device (state D)")
-        return Ended(tuple(sorted(left)), tuple(sorted(set(_living(opened)) - set(left))))
-    finally:
-        for descriptor in opened.values():
-            os.close(descriptor)
 
 
 def heirs(inodes: Collection[int], but: Collection[int]) -> dict[int, set[int]]:
@@ -125,19 +65,28 @@ def endFamily(sockets: Mapping[int, Collection[int]], patience: float) -> Ended:
         if not sockets:
             return done
         for pid in sockets:
-            # Sockets can be passed on to anybody who takes what is sent to it (unix(7)).
-            if 0 < stateOf(pid).began < youngest:
-                raise NotEnded(
-                    f"pid {pid} was given the socket by who was ended, and is older: see what it"
-                    " is, and end it by hand"
-                )
-            if (itsOwn := belongingOf(groupOf(pid))) not in theirs:
-                what = itsOwn.container or itsOwn.unit or "no unit"
-                raise NotEnded(
-                    f"pid {pid} was given the socket by who was ended, and belongs to {what}: see"
-                    " what it is, and end it by hand"
-                )
+            _refuseStranger(pid, youngest, theirs)
     raise NotEnded(f"pid {min(sockets)} and its like are started faster than they are ended")
+
+
+def _refuseStranger(pid: int, youngest: float, theirs: Collection[Belonging]) -> None:
+    """
+    Sockets can be passed on to anybody who takes what is sent to it (unix(7)).
+
+    @raise NotEnded: somebody has got one who was not started by those who had it.
+    """
+    began = stateOf(pid).began
+    itsOwn = belongingOf(groupOf(pid))
+    if began and began < youngest:
+        why = "is older"
+    elif began and itsOwn not in theirs:
+        why = f"belongs to {itsOwn.container or itsOwn.unit or 'no unit'}"
+    else:
+        return
+    raise NotEnded(
+        f"pid {pid} was given the socket by who was ended, and {why}: see what it is, and end it"
+        " by hand"
+    )
 
 
 def comeBack(
@@ -180,43 +129,3 @@ def hasItNow(row: SocketRow, holder: Holder | None) -> str:
     who = "somebody" if holder is None else str(holder)
     what = f"pid {starter.pid} ({starter.command})" if starter else "what starts it"
     return f"{joined(*row.local)} is not free: {who} has it now; stop {what}"
-
-
-def _send(processes: Mapping[int, int], number: signal.Signals) -> None:
-    for pid, descriptor in processes.items():
-        try:
-            signal.pidfd_send_signal(descriptor, number)
-        except ProcessLookupError:
-            continue
-        except PermissionError:
-            raise NotEnded(
-                f"pid {pid} is not yours to end: do it as its user, or with sudo"
-            ) from None
-
-
-def _wait(
-    processes: Mapping[int, int], seconds: float, holding: Callable[[int], bool]
-) -> dict[int, int]:
-    """Those that have neither ended nor let go by then."""
-    until = time.monotonic() + seconds
-    left = dict(processes)
-    while left:
-        alive = _living(left)
-        left = {pid: one for pid, one in left.items() if pid in alive and holding(pid)}
-        if not left or (more := until - time.monotonic()) <= 0:
-            break
-        _poll(left, min(more, _STEP))
-    return left
-
-
-def _living(processes: Mapping[int, int]) -> list[int]:
-    ended = _poll(processes, 0)
-    return [pid for pid, descriptor in processes.items() if descriptor not in ended]
-
-
-def _poll(processes: Mapping[int, int], seconds: float) -> set[int]:
-    """The descriptors of those that have ended, as soon as there are any."""
-    poll = select.poll()
-    for descriptor in processes.values():
-        poll.register(descriptor, select.POLLIN)
-    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}

@@ -13,7 +13,6 @@ from loopbackd.doctor.facts.ephemeral import clients, ephemeral
 from loopbackd.doctor.facts.firewall import firewall, sourceTo
 from loopbackd.doctor.facts.interface import Interface, interface, interfaceOf
 from loopbackd.doctor.facts.packets import Way
-from loopbackd.doctor.facts.rules import Rules
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding
 from loopbackd.peer.netlink import SocketDiag
@@ -44,13 +43,10 @@ def _firewall(
         return
     suspected = suspects(there, attempts, lo, own)
     ways = {one.host: _way(one.host, one.port, one.host in own) for one in suspected}
-    versions: dict[bool, Rules] = {}
-    rules = {}
-    for host in ways:
-        if (":" in host) not in versions:
-            versions[":" in host] = firewall(host)
-        rules[host] = versions[":" in host]
-    yield from checkFirewall(there, suspected, ways, rules)
+    # Each version of IP has its own rules, the same for all of its addresses.
+    ofVersion = {":" in host: host for host in ways}
+    read = {isIPv6: firewall(host) for isIPv6, host in ofVersion.items()}
+    yield from checkFirewall(there, suspected, ways, {host: read[":" in host] for host in ways})
 
 
 def _way(host: str, port: int, isWithin: bool) -> Way:

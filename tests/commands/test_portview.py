@@ -6,10 +6,10 @@ import pytest
 
 from loopbackd.commands.portview import endedInWords, endedValue, socketValue
 from loopbackd.doctor.endable import Ending
+from loopbackd.doctor.ending import Ended
 from loopbackd.doctor.facts.cgroups import Belonging
 from loopbackd.doctor.facts.holder import Holder
 from loopbackd.doctor.facts.socketunits import SocketUnit
-from loopbackd.doctor.freeing import Ended
 from loopbackd.peer.process import Process
 from loopbackd.peer.sockdiag import SocketRow, TCPState
 

@@ -47,10 +47,12 @@ def sparedHosts(
     """
     reached = {host: row for host in hosts if (row := sockets.reachedAt(host)) is not None}
     behind = (holders.get(row.inode) for row in reached.values())
+    takers = [one for one in there.debuggers if one.told.takesOne]
     isUnclear = any(one is None or one.process is None or one.forwarder for one in behind)
     configured = readProject(directory, os.environ).javaPorts if isUnclear else frozenset[int]()
     found = {
         host: waitsForDebugger(row, there.jvms, holders.get(row.inode), configured)
+        or next((str(one) for one in takers if one.listeners((row,))), "")
         for host, row in reached.items()
     }
     return {host: why for host, why in found.items() if why}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loopbackd.debuggers.recognising import debuggersOf
 from loopbackd.peer.process import userName
-from loopbackd.watching.debugging import debuggersOf
 from loopbackd.watching.events import Event, eventOf, named
 from loopbackd.watching.listeners import Listener
 from loopbackd.watching.programs import Program
@@ -59,8 +59,8 @@ def suspicions(listener: Listener, program: Program | None, now: float) -> Itera
     """What is wrong with a listener whoever knows it."""
     place = listener.place
     who = named(place.uid, program)
-    port = debuggerAt(place.port, program)
-    at = f"{place.address}, {port} port" if port else place.address
+    debugger = debuggerAt(place.port, program)
+    at = f"{place.address}, the port of {debugger}" if debugger else place.address
     if place.isEverywhere:
         says = f"{who} listens on all addresses ({at}), which other machines can reach"
         yield eventOf("all-addresses", says, now, place=place, program=program)
@@ -78,10 +78,11 @@ def suspicions(listener: Listener, program: Program | None, now: float) -> Itera
 
 
 def debuggerAt(port: int, program: Program | None) -> str:
-    """Whose debugger has a port; empty where it is none's."""
+    """Which debugger has a port that a program listens on; empty where none has."""
     if program is None:
         return ""
-    return next((one.what for one in debuggersOf(program.words) if one.port == port), "")
+    told = debuggersOf(program.words, program.variables, program.path)
+    return next((one.title for one in told if one.port == port and one.isListening), "")
 
 
 def _stranger(

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from loopbackd.debuggers.recognising import VARIABLES
 from loopbackd.loglines import escape
-from loopbackd.peer.proc import DELETED, executableOf, wordsOf
+from loopbackd.peer.proc import DELETED, executableOf, variablesOf, wordsOf
 from loopbackd.peer.process import Process, findProcess, findProcesses, stateOf
 
 _FEW: Final = 3
@@ -40,6 +41,7 @@ class Program:
     @ivar isDeleted: there is no such file any more; where another one is there now, it was only
         upgraded.
     @ivar started: seconds between the start of this machine and its own; L{None} if unknown.
+    @ivar variables: those of its environment that say something of debuggers; never to be shown.
     """
 
     pid: int
@@ -49,6 +51,7 @@ class Program:
     path: str = ""
     isDeleted: bool = False
     started: float | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -111,6 +114,7 @@ def read(process: Process) -> Program:
         escape(path),
         link != path and not os.path.lexists(path),
         began / os.sysconf("SC_CLK_TCK") if began else None,
+        variablesOf(process.pid, VARIABLES),
     )
 
 

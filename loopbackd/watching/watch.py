@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from loopbackd.debuggers.browsers import isBrowser
 from loopbackd.peer.process import userName
 from loopbackd.peer.sockdiag import Address, SocketRow
 from loopbackd.watching.connections import Connections, Touch, touches
-from loopbackd.watching.debugging import isBrowser
 from loopbackd.watching.events import Event, eventOf, named
 from loopbackd.watching.judging import closed, debuggerAt, opened
 from loopbackd.watching.listeners import Listener, Listeners, Place, difference
@@ -239,7 +239,7 @@ class Watch:
                 yield eventOf(
                     "browser-at-debugger",
                     f"a browser, {named(place.uid, program)}, is connected to {place.address},"
-                    f" {what} port: whoever gets there can run anything",
+                    f" the port of {what}: whoever gets there can run anything",
                     now,
                     place=place,
                     uid=there[inode].uid,

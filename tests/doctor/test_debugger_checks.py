@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from loopbackd.debuggers.debugger import Debugger
+from loopbackd.debuggers.jdwp import JDWP, TOOL_OPTIONS
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.checks.debuggers import checkDebuggers
 from loopbackd.doctor.checks.disconnected import EXITS, disconnected, looksPicked
 from loopbackd.doctor.checks.projects import checkProject
 from loopbackd.doctor.facts.configured import Configured, Project, Told
-from loopbackd.doctor.facts.debuggers import Debugger
+from loopbackd.doctor.facts.debuggers import Debugged
 from loopbackd.doctor.facts.debugging import Debugging
 from loopbackd.doctor.facts.holder import Holder
-from loopbackd.doctor.facts.jdwp import JDWP, TOOL_OPTIONS
 from loopbackd.doctor.facts.jvms import JVM, Phase
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.peer.process import Process
@@ -90,16 +91,21 @@ def test_all_addresses(host: str, option: str, isOld: bool, allow: str, severity
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1"])
 def test_loopback_is_well(host: str) -> None:
     """No other machine gets there."""
-    there = Debugging((jvm(),), (Debugger("node", "", 1, "x"),), (listener(host, 5005),))
+    node = Debugged(Debugger("node", "", 1, "x"), Process(8, "it", "alice"))
+    there = Debugging((jvm(),), (node,), (listener(host, 5005),))
     assert [one.kind for one in checkDebuggers(there)] == ["debugger-waits"]
+
+
+def other(kind: str, takesOne: bool = True, option: str = "--x") -> Debugged:
+    """A debugger of another language than Java."""
+    told = Debugger(kind, "*", 1234, option, takesOne=takesOne)
+    return Debugged(told, Process(8, "it", "alice"), 1000, frozenset({77}))
 
 
 @pytest.mark.parametrize("kind", ["node", "debugpy", "delve", "gdbserver", "chrome"])
 def test_other_debuggers(kind: str) -> None:
     """On all addresses they are as bad; with nobody there, or at another port, it is said."""
-    process = Process(8, "it", "alice")
-    one = Debugger(kind, "*", 1234, "--x", True, process, 1000, frozenset({77}))
-    there = Debugging((), (one,), (listener("0.0.0.0", 1234),))
+    there = Debugging((), (other(kind, takesOne=False),), (listener("0.0.0.0", 1234),))
     (found,) = checkDebuggers(there)
     assert found.kind == "debugger-everywhere" and found.remedy[0].endswith("127.0.0.1:1234")
     wanted = Configured(kind, "A", "localhost", 1234)
@@ -107,6 +113,17 @@ def test_other_debuggers(kind: str) -> None:
     assert kinds(of(wanted), Debugging()) == ["debugger-absent"]
     assert kinds(of(replace(wanted, port=1235)), there) == ["debugger-other-port"]
     assert kinds(of(replace(wanted, isListening=True)), there) == ["debugger-both-listen"]
+
+
+def test_one_that_takes_whoever_comes() -> None:
+    """It is told where it waits, once, and of another port nothing."""
+    there = Debugging((), (other("delve"), other("delve")), (listener("127.0.0.1", 1234),))
+    (found,) = checkDebuggers(there)
+    assert (found.kind, found.severity) == ("debugger-waits", Severity.NOTE)
+    assert found.says == "A Go debugger (dlv) waits at 127.0.0.1:1234."
+    assert found.evidence[0] == "a Go debugger (dlv) (--x), pid 8 (it)"
+    assert list(checkDebuggers(there, 1235)) == []
+    assert str(other("node", option="")) == "Node's inspector (opened by a signal), pid 8 (it)"
 
 
 def test_an_address_of_the_other_family() -> None:

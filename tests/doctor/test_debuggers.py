@@ -1,115 +1,26 @@
-"""Debuggers of other languages than Java: command lines, and real ones."""
+"""Real debuggers of other languages than Java."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from running import PATIENCE, until
 
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.examination import examine
-from loopbackd.doctor.facts.debuggers import (
-    NODE_OPTIONS,
-    debuggersOf,
-    findDebuggers,
-    nodeOptions,
-    splitAddress,
-)
-from loopbackd.doctor.finding import Severity
-
-
-@pytest.mark.parametrize(
-    ("line", "kind", "host", "port"),
-    [
-        ("node --inspect a.js", "node", "127.0.0.1", 9229),
-        ("/usr/bin/node --inspect-brk=5000 a.js", "node", "127.0.0.1", 5000),
-        ("node --inspect=0.0.0.0:5000 a.js", "node", "0.0.0.0", 5000),
-        ("node --inspect=[::1]:5000 a.js", "node", "::1", 5000),
-        ("node --inspect=*:5000 a.js", "node", "*", 5000),
-        ("node --inspect=localhost a.js", "node", "localhost", 9229),
-        ("node --inspect=0 a.js", "node", "127.0.0.1", None),
-        ("node --inspect_brk --inspect-port=77 a.js", "node", "127.0.0.1", 77),
-        ("node -r x --inspect-wait=:5000", "node", "127.0.0.1", 5000),
-        ("deno run --inspect=127.0.0.1:5000 a.ts", "node", "127.0.0.1", 5000),
-        ("python3 -m debugpy --listen 5678 a.py", "debugpy", "127.0.0.1", 5678),
-        ("python3.11 -X dev -m debugpy --listen 0.0.0.0:5678 a.py", "debugpy", "0.0.0.0", 5678),
-        ("python /x/debugpy/adapter --for-server 1 --host :: --port 5678", "debugpy", "::", 5678),
-        ("dlv debug --headless --listen=:2345", "delve", "*", 2345),
-        ("dlv dap -l 127.0.0.1:2345", "delve", "127.0.0.1", 2345),
-        ("gdbserver localhost:1234 ./a", "gdbserver", "*", 1234),
-        ("gdbserver --once :1234 ./a", "gdbserver", "*", 1234),
-        ("chromium --remote-debugging-port=9222", "chrome", "127.0.0.1", 9222),
-        (
-            "google-chrome --remote-debugging-address=0.0.0.0 --remote-debugging-port=9222",
-            "chrome",
-            "0.0.0.0",
-            9222,
-        ),
-    ],
-)
-def test_command_lines(line: str, kind: str, host: str, port: int | None) -> None:
-    """What they say, and what their programs take for granted."""
-    (found,) = debuggersOf(line.split(), {})
-    assert (found.kind, found.host, found.port) == (kind, host, port)
-    assert found.isListening
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "node a.js --inspect",
-        "node -r --inspect a.js",
-        "node --inspect-port=5000 a.js",
-        "python3 a.py -m debugpy --listen 5678",
-        "python3 -m debugpy.server --listen 5678",
-        "python3 -m debugpy --listen",
-        "dlv debug -- --listen=:2345",
-        "dlv --listen=unix:/x",
-        "gdbserver /dev/ttyS0 ./a",
-        "gdbserver --multi",
-        "chromium --type=renderer --remote-debugging-port=9222",
-        "vim --inspect",
-    ],
-)
-def test_no_debugger(line: str) -> None:
-    """The script's own words, a renderer's inherited ones, what is no address."""
-    assert debuggersOf(line.split(), {}) == []
-
-
-def test_one_that_connects() -> None:
-    """debugpy can go to its debugger."""
-    (found,) = debuggersOf(["python", "-m", "debugpy", "--connect", "localhost:5678", "a.py"], {})
-    assert not found.isListening and found.port == 5678
-
-
-def test_the_environment() -> None:
-    """It comes first, and the command line has the last word."""
-    environ = {NODE_OPTIONS: '--require "./a b.js" --inspect=5000'}
-    assert [one.port for one in debuggersOf(["node", "a.js"], environ)] == [5000]
-    assert [one.port for one in debuggersOf(["node", "--inspect=1", "a"], environ)] == [1]
-    assert debuggersOf(["bash"], environ) == []
-    assert nodeOptions(r'-r "a \"b\" c" "x"y') == ["-r", 'a "b" c', "xy"]
-
-
-@given(st.lists(st.text()), st.text())
-def test_any_words(words: list[str], text: str) -> None:
-    """Nothing is too odd, whatever program it is."""
-    for name in ("node", "python", "dlv", "gdbserver", "chrome"):
-        debuggersOf([name, *words], {NODE_OPTIONS: text})
-
-
-@given(st.text() | st.from_regex(r"[\[\]:0-9a-f*.]*"))
-def test_any_address(text: str) -> None:
-    """A port is one, or there is none."""
-    found = splitAddress(text)
-    assert found is None or 0 <= found[1] < 65536
+from loopbackd.doctor.facts.debuggers import findDebuggers
+from loopbackd.doctor.facts.debugging import lookAtDebuggers
+from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.peer.netlink import SocketDiag
+from loopbackd.peer.sockdiag import TCPState
 
 
 @pytest.fixture
@@ -151,8 +62,93 @@ def test_node_on_all_addresses(node: Callable[..., tuple[int, int]]) -> None:
 
 def test_node_on_loopback(node: Callable[..., tuple[int, int]]) -> None:
     """Nothing is wrong with that, and C{NODE_OPTIONS} are read."""
-    pid, port = node(environ={NODE_OPTIONS: f"--inspect={freePort()}"})
+    pid, port = node(environ={"NODE_OPTIONS": f"--inspect={freePort()}"})
     findings = examine(Asked("127.0.0.1", port))
     assert [one.kind for one in findings if one.severity is not Severity.NOTE] == []
-    (found,) = [one for one in findDebuggers() if one.process and one.process.pid == pid]
-    assert (found.kind, found.port) == ("node", port)
+    (found,) = [one for one in findDebuggers() if one.process.pid == pid]
+    assert (found.told.kind, found.told.port) == ("node", port)
+
+
+def test_node_that_was_opened_by_a_signal(stack: ExitStack, program: Callable[..., str]) -> None:
+    """No option says that it listens; as long as it does not, nothing is said of it."""
+    port = freePort()
+    process = stack.enter_context(
+        subprocess.Popen(
+            [program("node"), f"--inspect-port=0.0.0.0:{port}", "-e", "process.stdin.resume()"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    )
+    stack.callback(process.kill)
+    assert process.pid not in [one.process.pid for one in lookAtDebuggers(SocketDiag()).debuggers]
+    # Before it has begun the signal would end it.
+    until(lambda: catches(process.pid, signal.SIGUSR1), "handler of SIGUSR1")
+    process.send_signal(signal.SIGUSR1)
+    until(lambda: isListenedOn(port), "inspector")
+    findings = examine(Asked("127.0.0.1", port))
+    (one,) = [one for one in findings if one.severity is not Severity.NOTE]
+    assert one.kind == "debugger-everywhere" and "opened by a signal" in one.evidence[0]
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal (proc(5))."""
+    with open(f"/proc/{pid}/status") as status:
+        (mask,) = [int(line.split()[1], 16) for line in status if line.startswith("SigCgt:")]
+    return bool(mask >> (number - 1) & 1)
+
+
+def isListenedOn(port: int) -> bool:
+    """Whether anybody listens there."""
+    return any(row.local[1] == port for row in SocketDiag().rows(None, (TCPState.LISTEN,)))
+
+
+def waits(findings: list[Finding], port: int) -> Finding:
+    """What is said of a debugger at a port, which must be all there is but for notes."""
+    assert [one.kind for one in findings if one.severity is not Severity.NOTE] in (
+        [],
+        ["debugger-everywhere"],
+    )
+    (found,) = [one for one in findings if one.kind == "debugger-waits"]
+    assert f":{port}." in found.says and "answers" not in [one.kind for one in findings]
+    return found
+
+
+def test_a_debugger_that_takes_whoever_comes(stack: ExitStack, program: Callable[..., str]) -> None:
+    """With C{--once} gdbserver ends when its first connection does; it is not made."""
+    port = freePort()
+    words = [program("gdbserver"), "--once", f":{port}", program("cat")]
+    process = stack.enter_context(
+        subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    )
+    stack.callback(process.kill)
+    until(lambda: isListenedOn(port), "gdbserver")
+    assert f"pid {process.pid} " in waits(examine(Asked("localhost", port)), port).evidence[0]
+    # Whoever comes first gets in, and it ends afterwards.
+    socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    assert process.wait(PATIENCE) is not None
+
+
+def test_debugpy_is_not_connected_to(
+    stack: ExitStack, program: Callable[..., str], module: Callable[[str], object]
+) -> None:
+    """The adapter has the port; its first client is a real one."""
+    module("debugpy")
+    port = freePort()
+    code = "import sys; sys.stdin.read()"
+    process = stack.enter_context(
+        subprocess.Popen(
+            [sys.executable, "-m", "debugpy", "--listen", str(port), "-c", code],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    )
+    stack.callback(process.kill)
+    until(lambda: isListenedOn(port), "debugpy")
+    found = waits(examine(Asked("127.0.0.1", port)), port)
+    assert found.says.startswith("A Python debugger (debugpy)")
+    assert found.remedy == (f"attach to 127.0.0.1:{port}",)
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        client.settimeout(PATIENCE)
+        assert client.recv(16) == b"Content-Length: "

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from loopbackd.debuggers.jdwp import JDWP
 from loopbackd.doctor.facts.holder import Holder
-from loopbackd.doctor.facts.jdwp import JDWP
 from loopbackd.doctor.facts.jvms import JVM, Phase, javaVersion, phaseOf, waitsForDebugger
 from loopbackd.peer.process import Process
 from loopbackd.peer.sockdiag import SocketRow, TCPState

@@ -19,11 +19,11 @@ from asuser import STRANGER, asUser
 from javas import JVM, attach, greet, jdwp, resume
 from running import PATIENCE
 
+from loopbackd.debuggers.jdwp import TOOL_OPTIONS, javaOptions
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.debugged import examineDebuggers, examineProject
 from loopbackd.doctor.examination import examine
 from loopbackd.doctor.facts.debugging import lookAtDebuggers
-from loopbackd.doctor.facts.jdwp import TOOL_OPTIONS, javaOptions
 from loopbackd.doctor.facts.jvms import Phase, findJVMs
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.net.endpoint import hasIPv6

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
 
-from loopbackd.doctor.facts.debuggers import describe
+from loopbackd.doctor.facts.debuggers import Debugged
 from loopbackd.doctor.facts.debugging import Debugging
 from loopbackd.doctor.facts.jvms import JVM, Phase
 from loopbackd.doctor.finding import Finding, Severity
@@ -15,6 +15,9 @@ from loopbackd.peer.sockdiag import SocketRow
 
 NOT_CONNECTED: Final = (
     "it was not connected to: a JVM takes one debugger at a time, and whoever comes meanwhile waits"
+)
+OTHERS_NOT_CONNECTED: Final = (
+    "it was not connected to: whoever comes is taken for the debugger, and some end with it"
 )
 
 
@@ -41,6 +44,7 @@ def checkDebuggers(there: Debugging, port: int | None = None) -> Iterator[Findin
                 if jvm.jdwp.server
                 else _aboutClient(jvm, there, port)
             )
+    yield from _aboutOthers(there, port)
     yield from checkEverywhere(there, port)
 
 
@@ -59,9 +63,9 @@ def checkEverywhere(there: Debugging, port: int | None = None) -> Iterator[Findi
                 yield Finding(
                     "debugger-everywhere",
                     Severity.WARNING,
-                    f"{one.title[0].upper()}{one.title[1:]} listens on {joined(*row.local)}:"
+                    f"{_titled(one)} listens on {joined(*row.local)}:"
                     " whoever reaches that port can run any code as its user.",
-                    (f"{describe(one)}", f"listens on {joined(*row.local)}"),
+                    (str(one), f"listens on {joined(*row.local)}"),
                     (
                         f"have it listen on 127.0.0.1:{row.local[1]}",
                         f"from another machine: ssh -L {row.local[1]}:127.0.0.1:{row.local[1]}",
@@ -145,6 +149,27 @@ def _shared(jvm: JVM, row: SocketRow, there: Debugging) -> Iterator[Finding]:
                 80,
             )
             return
+
+
+def _aboutOthers(there: Debugging, port: int | None) -> Iterator[Finding]:
+    """Those that whoever connects would be taken for the debugger of."""
+    said: set[int] = set()
+    for one in there.debuggers:
+        for row in one.listeners(there.rows) if one.told.takesOne else ():
+            if port in (None, row.local[1]) and row.inode not in said:
+                said.add(row.inode)
+                yield Finding(
+                    "debugger-waits",
+                    Severity.NOTE,
+                    f"{_titled(one)} waits at {joined(*row.local)}.",
+                    (str(one), OTHERS_NOT_CONNECTED),
+                    (f"attach to {joined(*reachable(row))}",),
+                )
+
+
+def _titled(one: Debugged) -> str:
+    title = one.told.title
+    return title[0].upper() + title[1:]
 
 
 def attached(jvm: JVM, there: Debugging, severity: Severity) -> Finding:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loopbackd.debuggers.jdwp import VARIABLES
 from loopbackd.doctor.checks.debuggers import nameJVM, whoHas
 from loopbackd.doctor.facts.configured import Project, Told
 from loopbackd.doctor.facts.debugging import Debugging
-from loopbackd.doctor.facts.jdwp import VARIABLES
 from loopbackd.doctor.finding import Finding, Severity
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from loopbackd.debuggers.debugger import TITLES
 from loopbackd.doctor.checks.debuggers import attached, describeJVM, reachable, whoHas
 from loopbackd.doctor.checks.jvmoptions import checkOptions
 from loopbackd.doctor.facts.configured import Configured, Project, Told
-from loopbackd.doctor.facts.debuggers import TITLES, describe
 from loopbackd.doctor.facts.debugging import Debugging
 from loopbackd.doctor.facts.jvms import JVM, Phase
 from loopbackd.doctor.facts.sockets import Sockets
@@ -20,7 +20,7 @@ Hosts = Mapping[str, tuple[str, ...]]
 """The addresses of the hosts that a project names, in the order in which a client tries them; those
 that are not this machine's are left out, and so are hosts that have none of it."""
 
-_LANGUAGES: Final = {"java": "Java", **TITLES}
+_LANGUAGES: Final = {**TITLES, "java": "Java"}
 
 
 def checkProject(project: Project, there: Debugging, hosts: Hosts) -> Iterator[Finding]:
@@ -196,9 +196,9 @@ def _listening(one: Configured, project: Project, there: Debugging) -> Iterator[
         if one.kind == "java" and jvm.jdwp.isListening and jvm.jdwp.port == one.port
     ]
     servers += [
-        describe(other)
+        str(other)
         for other in there.debuggers
-        if other.kind == one.kind and other.isListening and other.port == one.port
+        if (other.told.kind, other.told.port) == (one.kind, one.port) and other.told.isListening
     ]
     servers += [
         f"{told.where}: {told.jdwp.option}"
@@ -236,9 +236,9 @@ def _others(kind: str, project: Project, there: Debugging) -> Iterator[tuple[str
         [(describeJVM(jvm), row) for jvm in there.jvms for row in jvm.listeners(there.rows)]
         if kind == "java"
         else [
-            (describe(one), row)
+            (str(one), row)
             for one in there.debuggers
-            if one.kind == kind
+            if one.told.kind == kind
             for row in one.listeners(there.rows)
         ]
     )

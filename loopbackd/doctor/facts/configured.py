@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from loopbackd.doctor.facts.jdwp import JDWP
+from loopbackd.debuggers.jdwp import JDWP
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Configured:
     """
     A configuration of an IDE's debugger.
 
-    @ivar kind: C{java}, or one of L{loopbackd.doctor.facts.debuggers.TITLES}.
+    @ivar kind: one of L{loopbackd.debuggers.debugger.TITLES}.
     @ivar name: as its user called it.
     @ivar host: where the debugger goes, or listens.
     @ivar port: L{None} for one that is unknown.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from loopbackd.doctor.facts.debuggers import NODE_OPTIONS, Debugger, findDebuggers
+from loopbackd.debuggers.recognising import VARIABLES
+from loopbackd.doctor.facts.debuggers import Debugged, findDebuggers
 from loopbackd.doctor.facts.holder import Holder, holdersOf
-from loopbackd.doctor.facts.jdwp import VARIABLES
 from loopbackd.doctor.facts.jvms import JVM, findJVMs
 from loopbackd.doctor.facts.running import running
 from loopbackd.peer.netlink import SocketDiag
@@ -25,7 +25,7 @@ class Debugging:
     """
 
     jvms: tuple[JVM, ...] = ()
-    debuggers: tuple[Debugger, ...] = ()
+    debuggers: tuple[Debugged, ...] = ()
     rows: tuple[SocketRow, ...] = ()
     holders: Mapping[int, Holder] = field(default_factory=dict)
     missing: str = ""
@@ -48,7 +48,7 @@ def lookAtDebuggers(diag: SocketDiag, ports: frozenset[int] = frozenset()) -> De
 
     @param ports: those whose listeners are to be named besides (a project's).
     """
-    programs = running((*VARIABLES, NODE_OPTIONS))
+    programs = running(VARIABLES)
     jvms, debuggers = findJVMs(programs), findDebuggers(programs)
     if not (jvms or debuggers or ports):
         return Debugging()
@@ -56,8 +56,11 @@ def lookAtDebuggers(diag: SocketDiag, ports: frozenset[int] = frozenset()) -> De
         rows = tuple(diag.rows(None, (TCPState.LISTEN, TCPState.ESTABLISHED)))
     except (OSError, ValueError) as error:
         missing = getattr(error, "strerror", None) or str(error)
+        debuggers = tuple(one for one in debuggers if one.told.option)
         return Debugging(jvms, debuggers, missing=missing)
-    wanted = ports | {jvm.jdwp.port for jvm in jvms} | {one.port for one in debuggers}
+    # Every Node can be debugged; who was not told to be is, once it listens.
+    debuggers = tuple(one for one in debuggers if one.told.option or one.listeners(rows))
+    wanted = ports | {jvm.jdwp.port for jvm in jvms} | {one.told.port for one in debuggers}
     own = frozenset(inode for jvm in jvms for inode in jvm.sockets or ())
     matter = [
         row

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from loopbackd.debuggers.jdwp import JDWP, VARIABLES, argumentsIn, jdwpsOf
+from loopbackd.debuggers.recognising import isJava
 from loopbackd.doctor.facts.files import regularFile
 from loopbackd.doctor.facts.holder import Holder
-from loopbackd.doctor.facts.jdwp import JDWP, VARIABLES, argumentsIn, jdwpsOf
 from loopbackd.doctor.facts.running import Running, running
 from loopbackd.peer.proc import contentOf, directoryOf, socketsOf, threadsOf
 from loopbackd.peer.process import Process, processOf
@@ -31,7 +32,6 @@ _BACKLOG: Final = 1
 _ARGFILE_LIMIT: Final = 1024 * 1024
 _MOST_ARGFILES: Final = 8
 _MAPS_LIMIT: Final = 4 * 1024 * 1024
-_JAVA: Final = re.compile(r"(java|javaw|jsvc)[0-9.]*\Z")
 _VERSION: Final = re.compile(r'^JAVA_VERSION="?(?:1\.)?([0-9]+)', re.MULTILINE)
 
 
@@ -134,15 +134,15 @@ def findJVMs(programs: Iterable[Running] | None = None) -> tuple[JVM, ...]:
 
 
 def _jvm(one: Running) -> JVM | None:
-    isJava = any(map(_JAVA.match, one.names))
-    words = _expanded(one) if isJava else one.words
+    isCalledJava = any(map(isJava, one.names))
+    words = _expanded(one) if isCalledJava else one.words
     told = jdwpsOf(words, one.environ)
-    if not told and not isJava:
+    if not told and not isCalledJava:
         return None
     threads = threadsOf(one.pid)
     phase = phaseOf(threads)
     # Other programs have such words among theirs (grep, gradle), or hand the variables on.
-    if not isJava and not (phase is not Phase.NOTHING or _isJVM(one.pid)):
+    if not isCalledJava and not (phase is not Phase.NOTHING or _isJVM(one.pid)):
         return None
     if not told:
         if phase is Phase.NOTHING:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from loopbackd.debuggers.debugger import LOOPBACK, splitAddress
+from loopbackd.debuggers.jdwp import VARIABLES, jdwpsIn
 from loopbackd.doctor.facts.configured import Configured, Told, portOf
-from loopbackd.doctor.facts.debuggers import LOOPBACK, splitAddress
-from loopbackd.doctor.facts.jdwp import VARIABLES, jdwpsIn
 
 LIMIT: Final = 128 * 1024
 """Bytes of such a file; reading comments takes about a second for so many."""

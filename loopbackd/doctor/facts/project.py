@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from loopbackd.debuggers.jdwp import VARIABLES, jdwpsIn
 from loopbackd.doctor.facts.configured import Configured, Project, Told, toldIn
 from loopbackd.doctor.facts.files import namesIn, regularFile
-from loopbackd.doctor.facts.jdwp import VARIABLES, jdwpsIn
 from loopbackd.doctor.facts.launches import LIMIT as JSON_LIMIT
 from loopbackd.doctor.facts.launches import Variables, launchesIn, parseJSONC
 from loopbackd.doctor.facts.runconfigurations import LIMIT as XML_LIMIT

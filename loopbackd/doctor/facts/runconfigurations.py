@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
 
+from loopbackd.debuggers.jdwp import jdwpsIn
 from loopbackd.doctor.facts.configured import Configured, Told, portOf, toldIn
-from loopbackd.doctor.facts.jdwp import jdwpsIn
 
 LIMIT: Final = 4 * 1024 * 1024
 """Bytes of such a file; C{workspace.xml} has much besides."""

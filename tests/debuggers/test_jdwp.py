@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopbackd.doctor.facts.jdwp import (
+from loopbackd.debuggers.jdwp import (
     COMMAND_LINE,
     JDWP,
     LAST_OPTIONS,

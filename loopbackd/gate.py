@@ -8,7 +8,8 @@ import socket
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
-from loopbackd.connection import Connection, Connections
+from loopbackd.connection import Connection
+from loopbackd.connections import Connections
 from loopbackd.logs import OncePerSecond
 from loopbackd.net.closing import resetAndClose
 from loopbackd.net.deadlines import Deadlines

@@ -9,7 +9,8 @@ from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import Interface
 
 if TYPE_CHECKING:
-    from loopbackd.connection import Connection, Connections
+    from loopbackd.connection import Connection
+    from loopbackd.connections import Connections
     from loopbackd.tls.store import AuthorityStore
 
 

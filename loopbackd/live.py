@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
-from loopbackd.connection import Connections
+from loopbackd.connections import Connections
 from loopbackd.faults.toxics import Toxics
 from loopbackd.gate import Gate, Room
 from loopbackd.iloopbackd import IServedFactory, Surroundings

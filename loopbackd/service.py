@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
-from loopbackd.connection import Connections
+from loopbackd.connections import Connections
 from loopbackd.faults.toxics import Toxics
 from loopbackd.gate import Room
 from loopbackd.listener import CannotListen

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from loopbackd.connection import Connection, Connections
+from loopbackd.connection import Connection
+from loopbackd.connections import Connections
 
 
 class Share:

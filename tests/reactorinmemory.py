@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from loopbackd.connection import Connections
+from loopbackd.connections import Connections
 from loopbackd.iloopbackd import Surroundings
 from loopbackd.peer.identity import PeerIdentity
 

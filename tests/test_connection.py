@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from loopbackd.connection import Connection, Connections, connectionOf, reasonOf
+from loopbackd.connection import Connection, connectionOf, reasonOf
+from loopbackd.connections import Connections
 from loopbackd.peer.identity import PeerIdentity
 
 PEER = IPv4Address("TCP", "127.0.0.1", 4711)

@@ -20,7 +20,8 @@ from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
 from loopbackd import gate as gateModule
-from loopbackd.connection import Connection, Connections
+from loopbackd.connection import Connection
+from loopbackd.connections import Connections
 from loopbackd.gate import Gate, Room, raiseDescriptorLimit
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.networks import Networks

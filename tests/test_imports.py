@@ -26,6 +26,7 @@ READING_ORDER = [
     "loopbackd.logs",
     "loopbackd.hostport",
     "loopbackd.connection",
+    "loopbackd.connections",
     "loopbackd.table",
     "loopbackd.net",
     "loopbackd.net.deadlines",

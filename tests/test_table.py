@@ -10,7 +10,8 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from loopbackd.connection import Connection, Connections, connectionOf
+from loopbackd.connection import Connection, connectionOf
+from loopbackd.connections import Connections
 from loopbackd.protocols.classic import Echo
 from loopbackd.table import MOST_ROWS, describe
 

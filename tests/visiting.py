@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from loopbackd.connection import Connections
+from loopbackd.connections import Connections
 from loopbackd.http.factory import HTTPFactory
 from loopbackd.http.routes import Site
 from loopbackd.iloopbackd import Surroundings

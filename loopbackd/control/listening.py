@@ -9,7 +9,8 @@ from typing import Any, Final
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
-from loopbackd.connection import Connection, Connections
+from loopbackd.connection import Connection
+from loopbackd.connections import Connections
 from loopbackd.control.site import ControlSite, uidsOf
 from loopbackd.control.socketplace import checkSocket, endpointAt, room, socketPath
 from loopbackd.control.visitors import behind, mayCome

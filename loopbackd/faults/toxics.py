@@ -10,7 +10,8 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 
-from loopbackd.connection import Connection, Connections
+from loopbackd.connection import Connection
+from loopbackd.connections import Connections
 from loopbackd.faults.kind import NEVER, Opening
 from loopbackd.faults.kinds import makeKind
 from loopbackd.faults.link import Link

@@ -20,7 +20,8 @@ from twisted.internet.threads import deferToThread
 from visiting import Visit, request
 from zope.interface import implementer
 
-from loopbackd.connection import Connection, Connections
+from loopbackd.connection import Connection
+from loopbackd.connections import Connections
 from loopbackd.http.holding import MOST_HELD, Holding
 from loopbackd.iloopbackd import IConnectionWatcher
 from loopbackd.testing import addressOf, serving

@@ -19,7 +19,8 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 
-from loopbackd.connection import Connection, Connections
+from loopbackd.connection import Connection
+from loopbackd.connections import Connections
 from loopbackd.net.port import Port, UnixPort
 from loopbackd.net.reactor import Doorway, PlainReactor
 from loopbackd.peer.identity import PeerIdentity

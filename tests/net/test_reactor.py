@@ -39,7 +39,8 @@ from twisted.internet.ssl import (
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from loopbackd.connection import Connection, Connections
+from loopbackd.connection import Connection
+from loopbackd.connections import Connections
 from loopbackd.net.batch import BatchReactor
 from loopbackd.net.reactor import Doorway, PlainReactor
 from loopbackd.net.transport import Client, Server, UnixClient, UnixServer

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from loopbackd.connection import Connections
+from loopbackd.connections import Connections
 from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.protocols.auto import AutoFactory
 from loopbackd.protocols.http2 import frame

@@ -22,7 +22,8 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 
-from loopbackd.connection import Connections, reasonOf
+from loopbackd.connection import reasonOf
+from loopbackd.connections import Connections
 from loopbackd.iloopbackd import IServedFactory, Surroundings
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.prepared import Prepared

@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from loopbackd.connection import Connections
+from loopbackd.connections import Connections
 from loopbackd.iloopbackd import Surroundings
 from loopbackd.peer.identity import PeerIdentity
 from loopbackd.peer.process import Process

@@ -102,8 +102,7 @@ class Options(usage.Options):
 
     def opt_allow_address(self, network: str) -> None:
         """
-        Machines that may connect, an address or a network as 192.0.2.0/24, and always this one; can
-        be given more than once.
+        Machines that may connect besides this one, as 192.0.2.0/24; can be given more than once.
         """
         self._addresses.append(network)
 

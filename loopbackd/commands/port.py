@@ -66,7 +66,7 @@ def port(port: int, host: str, free: bool, yes: bool, kill_after: float, asJSON:
     findings = inOrder(checkHolders(seen, me))
     if not free or not seen.listening:
         showPort(seen, findings, asJSON, {})
-        if free:
+        if free and exitCode(findings):
             raise click.ClickException("nobody listens there, so nobody is ended")
         sys.exit(exitCode(findings))
     whom, ended = _end(seen, me, yes, kill_after)

@@ -157,7 +157,10 @@ def _once(looks: Looks, withConnections: bool, asJSON: bool, learn: bool) -> Non
         showTable(LISTENERS, listeners, "nobody listens")
         if withConnections:
             say("")
-            showTable(CONNECTIONS, connections, "nobody is connected")
+            held = sum(1 for row in rows if row.inode)
+            showTable(CONNECTIONS, connections[:held], "nobody is connected")
+            if held < len(rows):
+                say(f"and {len(rows) - held} that are closed and nobody's any more (TIME_WAIT)")
         for event in seen.events:
             say(f"{event.severity}: {event.says} ({event.kind})")
     if learn:

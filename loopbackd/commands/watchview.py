@@ -55,10 +55,13 @@ def listenerRows(seen: Seen, now: float) -> list[tuple[object, ...]]:
 
 
 def connectionsOf(watch: Watch, ephemeral: range) -> list[SocketRow]:
-    """The clients' ends of the loopback connections, by the ports they lead to."""
+    """
+    The clients' ends of the loopback connections, by the ports they lead to; those that are closed,
+    and nobody's any more, are the last.
+    """
     listening = {place.port for place in watch.watched}
     found = clients(watch.connections.rows.values(), listening, ephemeral)
-    return sorted(found, key=lambda row: (row.remote[1], row.local[1]))
+    return sorted(found, key=lambda row: (not row.inode, row.remote[1], row.local[1]))
 
 
 class Names:

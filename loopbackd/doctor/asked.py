@@ -53,6 +53,15 @@ class Asked:
         return False
 
 
+def _why(error: ValueError) -> str:
+    """What is wrong with it, for who did not write a URL; L{urlsplit} speaks of casting."""
+    if "out of range" in str(error):
+        return " (ports go up to 65535)"
+    if str(error).startswith("Port"):
+        return " (its port is no number; an IPv6 address is written as [::1]:8080)"
+    return f" ({error})"
+
+
 def asked(text: str) -> Asked:
     """
     Understand an address as somebody wrote it: C{HOST:PORT}, C{PORT}, or a URL.
@@ -66,7 +75,7 @@ def asked(text: str) -> Asked:
         found = urlsplit(text if "://" in text else f"//{text}")
         host, port = found.hostname, found.port
     except ValueError as error:
-        raise ValueError(f"{text!r} is no address ({error}); {_EXAMPLES}") from None
+        raise ValueError(f"{text!r} is no address{_why(error)}; {_EXAMPLES}") from None
     scheme = found.scheme.lower()
     if not host or any(letter.isspace() or not letter.isprintable() for letter in text):
         raise ValueError(f"{text!r} is no address; {_EXAMPLES}")

@@ -35,6 +35,7 @@ from loopbackd.doctor.checks.taken import anotherPort, checkTaken
 from loopbackd.doctor.checks.units import checkUnits
 from loopbackd.doctor.debugged import aboutAddress, aboutNobody, sparedHosts
 from loopbackd.doctor.facts.attempt import Attempt, attempt
+from loopbackd.doctor.facts.binding import bindError
 from loopbackd.doctor.facts.daemon import daemon
 from loopbackd.doctor.facts.debugging import lookAtDebuggers
 from loopbackd.doctor.facts.holder import Holder, Holders, holdersOf
@@ -87,12 +88,12 @@ def examineDaemon(
     own = []
     if not there.missing:
         own = list(checkItsPort(itself, str(asked), asked.port, holder, row is not None))
-    # That nobody listens has been said then, and how to start the daemon.
-    said = "nothing-listens" if own and row is None else ""
+    # That nobody listens has been said then, and how to start the daemon on this very port.
+    said = {"nothing-listens", "port-of-chance"} if own and row is None else set[str]()
     return inOrder(
         [
             *own,
-            *(one for one in examine(asked) if one.kind != said),
+            *(one for one in examine(asked) if one.kind not in said),
             *checkDaemon(itself),
             *checkUnits(itself.units),
             *checkPlugins(itself.caches, itself.twistd),
@@ -128,17 +129,20 @@ def _connecting(asked: Asked, resolved: Resolved) -> Iterator[Finding]:
     spared = sparedHosts(hosts, there, holders, debugging, os.getcwd())
     attempts = _attempts([host for host in hosts if host not in spared], asked.port)
     holders = asSystemdSays(_startedFor(attempts, there, holders), there.rows)
+    stuck = list(checkAccepting(there, attempts, holders))
+    reach = checkReach(there, attempts, holders, own)
     found = [
         *aboutAddress(asked, debugging, spared),
         *examineWays(there, attempts, own),
         *checkActivation(there, attempts, holders),
-        *checkAccepting(there, attempts, holders),
+        *stuck,
         *checkListening(there, attempts, holders, own),
         *_taken(there, next((host for host in hosts if host in own), ""), holders),
         *checkFamilies(asked, attempts, there),
         *checkShadows(there, attempts, holders),
         *checkHangingUp(there, attempts, holders),
-        *checkReach(there, attempts, holders, own),
+        # Who it is has been said then, and that they do not answer.
+        *(one for one in reach if not (stuck and one.kind == "answers")),
     ]
     yield from found
     if own and not (there.listeners or there.missing):
@@ -169,7 +173,8 @@ def _taken(there: Sockets, host: str, holders: Holders) -> Iterator[Finding]:
     """Who is in the way of a server that is to be started there; nobody where one is running."""
     if host and there.rows and not there.listeners:
         another = anotherPort(freeNear(SocketDiag(), there.port))
-        yield from checkTaken(there, host, holders, looker(), another)
+        error = bindError(host, there.port)
+        yield from checkTaken(there, host, holders, looker(), error, another)
 
 
 def _attempts(hosts: Sequence[str], port: int) -> list[Attempt]:

@@ -82,13 +82,13 @@ def test_for_programs(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_nobody_has_it(diag: SocketDiag) -> None:
-    """That is no failure, unless somebody was to be ended."""
+    """That is no failure, and nothing has to be done for it to be free."""
     # One that no client gets by chance, from some other address.
     port = next(one for one in range(61000, 65536) if not diag.rows(one))
     shown = run(port)
     assert shown.exit_code == 0 and "Nobody has port" in shown.output
     shown = run(port, "--free", "--yes")
-    assert shown.exit_code == 1 and "nobody listens there" in shown.output
+    assert shown.exit_code == 0 and "Nobody has port" in shown.output
 
 
 def test_a_port_that_only_root_may_use(needsRoot: None) -> None:

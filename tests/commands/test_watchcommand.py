@@ -102,6 +102,25 @@ def test_once(ran, stack):
     assert ran("--once").returncode == 1
 
 
+def test_closed_connections(ran, stack):
+    """Those in TIME_WAIT are nobody's: they are counted, and not in the way of the others."""
+    # They stay for a minute: at an address where no other test looks for its own.
+    server, port = chosen(stack, "127.0.97.1")
+    client = stack.enter_context(socket.create_connection(server.getsockname()))
+    for _ in range(3):
+        socket.create_connection(server.getsockname()).close()
+    stack.enter_context(server.accept()[0])
+    for _ in range(3):
+        server.accept()[0].close()
+    shown = ran("--once").stdout
+    where = ":".join(map(str, client.getsockname()))
+    assert where in shown.partition("client ")[2]
+    assert "TIME_WAIT" not in shown.replace("nobody's any more (TIME_WAIT)", "")
+    among = json.loads(ran("--once", "--json").stdout)["connections"]
+    states = [one["state"] for one in among if one["server"] == f"127.0.97.1:{port}"]
+    assert states[0] == "ESTABLISHED" and states.count("TIME_WAIT") >= 3
+
+
 def test_connections(ran, stack):
     """Who is connected to whom, by the client's end."""
     server, port = chosen(stack)

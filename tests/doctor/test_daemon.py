@@ -20,9 +20,9 @@ from tlsserving import answering, http
 from loopbackd.controlclient import Address, addressOf
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.checks.authority import checkAuthority
-from loopbackd.doctor.checks.daemon import checkDaemon
+from loopbackd.doctor.checks.daemon import checkDaemon, checkItsPort
 from loopbackd.doctor.checks.units import checkUnits
-from loopbackd.doctor.examination import examineDaemon
+from loopbackd.doctor.examination import examine, examineDaemon
 from loopbackd.doctor.facts.authority import AuthorityFiles, authorityFiles
 from loopbackd.doctor.facts.control import ControlSeen, control, servicesIn
 from loopbackd.doctor.facts.daemon import Daemon, pidFileIn
@@ -88,8 +88,13 @@ def test_a_daemon_without_control(daemon: Callable[..., Running]) -> None:
 
 
 def test_no_daemon(nobody: int) -> None:
-    """How to start it is said first."""
-    assert wrong(look(nobody))[0] == "daemon-not-running"
+    """How to start it is said first, and of systemd only where it has a unit."""
+    found = look(nobody)
+    assert wrong(found)[0] == "daemon-not-running"
+    assert found["daemon-not-running"].remedy[0] == "start it: twistd -n loopbackd"
+    there = Daemon("1", control(NOWHERE), (Unit("loopbackd.socket", isUsers=True),))
+    (one,) = checkItsPort(there, "127.0.0.1:1", 1, None, False)
+    assert one.remedy[1] == "or: systemctl --user start loopbackd.socket"
 
 
 def test_a_stranger_on_its_port(stranger: int) -> None:
@@ -101,8 +106,20 @@ def test_a_daemon_elsewhere(daemon: Callable[..., Running], nobody: int, strange
     """Where there is one all the same is said, whoever has the port."""
     running = daemon("--listen", HERE, "--control", HERE)
     where, control = f"on 127.0.0.1:{running.port('auto')}", controlOf(running)
-    assert where in look(nobody, control)["daemon-not-running"].evidence[1]
+    found = look(nobody, control)
+    assert where in found["daemon-not-running"].evidence[1]
+    added, beside = found["daemon-not-running"].remedy
+    # Its own has the name auto already.
+    assert added.endswith(f"loopbackd service add here -l {nobody}")
+    assert "--control off" in beside and "port-of-chance" not in found
     assert where in look(stranger, control)["daemon-port-taken"].evidence[1]
+
+
+def test_a_relay_without_a_target(daemon: Callable[..., Running]) -> None:
+    """Where it is loopbackd that hangs up, its own reasons are named, and no other program's."""
+    running = daemon("--relay", f"gone@{HERE}=127.0.0.1:1", "--control", "off")
+    found = {one.kind: one for one in examine(Asked("127.0.0.1", running.port("gone")))}
+    assert "loopbackd service list" in found["hangs-up"].remedy[0]
 
 
 def test_another_daemon_answers(daemon: Callable[..., Running]) -> None:

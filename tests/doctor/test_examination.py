@@ -148,7 +148,9 @@ def test_a_stopped_server(stack: ExitStack) -> None:
     process, port = serve(stack, "127.0.0.1")
     process.send_signal(signal.SIGSTOP)
     os.waitpid(process.pid, os.WUNTRACED)
-    assert "listener-stopped" in [one.kind for one in examine(Asked("127.0.0.1", port))]
+    findings = {one.kind: one for one in examine(Asked("127.0.0.1", port))}
+    assert findings["listener-stopped"].remedy[0] == f"kill -CONT {process.pid}"
+    assert "answers" not in findings
 
 
 def test_a_full_queue(stack: ExitStack, kinds: Kinds) -> None:
@@ -206,14 +208,22 @@ def test_an_outgoing_connection(stack: ExitStack, kinds: Kinds) -> None:
     assert kinds("127.0.95.1", client.getsockname()[1]) == ["nothing-listens", "port-outgoing"]
 
 
-def test_time_wait(stack: ExitStack, look: Look) -> None:
-    """A connection that has just ended, and how long the kernel keeps it."""
+@pytest.mark.parametrize("reuse", [False, True])
+def test_time_wait(stack: ExitStack, look: Look, reuse: bool) -> None:
+    """A connection that has just ended: whether it is in a server's way, and for how long."""
     server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-    client = socket.create_connection(server.getsockname(), source_address=("127.0.96.1", 0))
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+    client.bind(("127.0.96.1", 0))
+    client.connect(server.getsockname())
     port = client.getsockname()[1]
     accepted = stack.enter_context(server.accept()[0])
     client.close()
     assert accepted.recv(1) == b""
     accepted.close()
-    (one,) = [one for one in look("127.0.96.1", port) if one.kind == "port-closing"]
-    assert "TIME_WAIT, free in " in one.says and one.severity is Severity.NOTE
+    kind = "port-lingers" if reuse else "port-closing"
+    (one,) = [
+        one for one in look("127.0.96.1", port) if one.kind in ("port-lingers", "port-closing")
+    ]
+    assert (one.kind, one.severity) == (kind, Severity.NOTE)
+    assert ("TIME_WAIT, free in " in one.says) is not reuse and " s left" in one.evidence[0]

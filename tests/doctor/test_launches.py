@@ -183,6 +183,12 @@ def test_any_configurations(entries: list[Any]) -> None:
     assert all(one.port is None or 0 < one.port < 65536 for one in found)
 
 
+def test_where_it_is_wrong() -> None:
+    """The line is named as such."""
+    with pytest.raises(ValueError, match=r"^line 2 "):
+        parseJSONC('{ // comment\n"a" 1}')
+
+
 @given(st.text() | st.text(alphabet='{}[]",:/*\n\\ 1a'))
 def test_any_text(text: str) -> None:
     """It is read, or is one error."""

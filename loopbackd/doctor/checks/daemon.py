@@ -12,8 +12,6 @@ from loopbackd.doctor.facts.daemon import Daemon, PidFile
 from loopbackd.doctor.facts.holder import Holder, isSystemd
 from loopbackd.doctor.finding import Finding, Severity
 
-_START = "start it: twistd -n loopbackd"
-
 
 def checkItsPort(
     there: Daemon, where: str, port: int, holder: Holder | None, isListening: bool
@@ -31,7 +29,7 @@ def checkItsPort(
             Severity.PROBLEM,
             f"No loopbackd runs at {where}.",
             ("nobody listens there", *_others(there)),
-            (_START, "or: systemctl start loopbackd.socket"),
+            tuple(_starting(there, port)),
             95,
         )
     elif not isServed and _isStranger(there, holder):
@@ -60,6 +58,21 @@ def checkItsPort(
                 "or stop the one that you do not mean",
             ),
         )
+
+
+def _starting(there: Daemon, port: int) -> Iterator[str]:
+    """How to have a daemon there; one that runs already has the control API's port."""
+    if there.control.services:
+        names = {one.name for one in there.control.services}
+        name = next(one for one in ("auto", "here", f"port-{port}") if one not in names)
+        yield f"have the one that runs listen there, too: loopbackd service add {name} -l {port}"
+    if there.control.version:
+        yield "start another beside it: twistd -n --pidfile= loopbackd --control off"
+    else:
+        yield "start it: twistd -n loopbackd"
+    for unit in there.units:
+        if unit.name == "loopbackd.socket":
+            yield f"or: systemctl {unit.option}start {unit.name}"
 
 
 def checkDaemon(there: Daemon) -> Iterator[Finding]:

@@ -121,7 +121,7 @@ def _aboutServer(jvm: JVM, there: Debugging, port: int | None) -> Iterator[Findi
             "debugger-waits",
             Severity.NOTE,
             f"At {joined(*row.local)} {nameJVM(jvm)} waits for a debugger"
-            + (", and before the first one its program does not begin." * jvm.jdwp.suspend or "."),
+            + (", and its program does not begin before one comes." * jvm.jdwp.suspend or "."),
             (describeJVM(jvm), NOT_CONNECTED),
             (f"attach to {joined(*reachable(row))}",),
         )

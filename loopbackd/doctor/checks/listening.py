@@ -134,7 +134,9 @@ def _nobody(there: Sockets, refused: Sequence[Attempt]) -> Finding:
         f"Nothing listens on {places}.",
         (
             *(f"{joined(one.host, one.port)}: {one.reason}" for one in refused),
-            f"of {len(there.rows)} sockets with port {there.port}, none listens",
+            f"of the sockets with port {there.port} ({len(there.rows)}), none listens"
+            if there.rows
+            else f"no socket has port {there.port}",
         ),
         (
             "start the server; if it was just started, it may have died: look at its log",

@@ -44,7 +44,7 @@ def checkNaming(
         yield Finding(
             "name-is-address",
             Severity.NOTE if addresses else Severity.PROBLEM,
-            f"{name} is an address{meant}: nobody is asked{_whose(addresses)}.",
+            f"{name} is an address{meant}{_whose(addresses)}: no name is looked up.",
         )
         return
     evidence = tuple(_why(resolved, file, switch, answers))

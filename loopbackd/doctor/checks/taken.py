@@ -139,13 +139,17 @@ def anotherPort(free: int | None) -> str:
 
 
 def checkTaken(
-    there: Sockets, host: str, holders: Holders, looker: Looker, another: str
+    there: Sockets, host: str, holders: Holders, looker: Looker, error: int, another: str
 ) -> Iterator[Finding]:
     """
     What is in the way of whoever wants to listen on a port where nobody does.
 
     @param there: sockets that have it, none of which listens.
+    @param error: what binding said; 0 where it worked.
     """
+    if not (error or there.bound):
+        yield _lingering(there.port, there.rows, holders)
+        return
     found = taken(there.rows, host, holders, looker, another)
     severity = Severity.NOTE if found.kind in _PASSES else Severity.WARNING
     yield found.finding(joined(host, there.port), severity)
@@ -173,13 +177,17 @@ def checkHolders(seen: Occupancy, looker: Looker) -> Iterator[Finding]:
             yield found.finding(joined(address, there.port), Severity.WARNING)
     rest = [row for row in there.rows if isInTheWay(row, host)]
     if rest and not kinds:
-        yield Finding(
-            "port-lingers",
-            Severity.NOTE,
-            f"Port {there.port} can be listened on by servers that set SO_REUSEADDR, as most do:"
-            " old connections still have it.",
-            _evidence(rest, holders),
-        )
+        yield _lingering(there.port, rest, holders)
+
+
+def _lingering(port: int, rows: Sequence[SocketRow], holders: Holders) -> Finding:
+    return Finding(
+        "port-lingers",
+        Severity.NOTE,
+        f"Old connections still have port {port}; a server can listen there all the same if it sets"
+        " SO_REUSEADDR, as most do.",
+        _evidence(rows, holders),
+    )
 
 
 def _connections(there: Sockets, host: str, holders: Holders) -> Iterator[Finding]:

@@ -65,6 +65,8 @@ def parseJSONC(text: str) -> Any:
         return json5.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(str(error).replace("<string>:", "line ", 1)) from None
 
 
 def launchesIn(text: str, file: str, variables: Variables) -> tuple[list[Configured], list[Told]]:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import ParamSpec, TypeVar
 
 import click
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from loopbackd.settings import SettingsError
@@ -37,20 +38,21 @@ from loopbackd.tls.trust import (
     variables,
 )
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def _plainly(command: F) -> F:
+def _plainly(command: Callable[P, R]) -> Callable[P, R]:
     """What cannot be done is said in one line."""
 
     @wraps(command)
-    def told(*arguments: Any, **named: Any) -> Any:
+    def told(*arguments: P.args, **named: P.kwargs) -> R:
         try:
             return command(*arguments, **named)
         except SettingsError as error:
             raise click.ClickException(str(error)) from None
 
-    return told  # type: ignore[return-value]
+    return told
 
 
 @click.group()
@@ -211,7 +213,7 @@ def _serialOf(store: AuthorityStore, which: str) -> int:
             raise SettingsError(f"{path}: no certificate: {error}") from None
         try:
             certificate.verify_directly_issued_by(store.root().certificate)
-        except Exception:
+        except (InvalidSignature, TypeError, UnsupportedAlgorithm, ValueError):
             raise SettingsError(
                 f"{path}: this certificate is not from the authority in {store.directory}"
             ) from None

@@ -11,7 +11,9 @@ from typing import Final
 
 from loopbackd.doctor.facts.files import namesIn, regularFile
 from loopbackd.loglines import oneLine
+from loopbackd.peer.proc import contentOf
 
+_VMSTAT: Final = "/proc/vmstat"
 _LIMIT: Final = 16384
 _MOST: Final = 200
 _KEPT: Final = 3
@@ -69,13 +71,5 @@ def parseCrash(text: str) -> tuple[str, int]:
 
 def killedForMemory() -> int | None:
     """How many processes the kernel has ended for want of memory since it was started."""
-    match = re.search(rb"^oom_kill (\d+)$", _vmstat(), re.MULTILINE)
+    match = re.search(rb"^oom_kill (\d+)$", contentOf(_VMSTAT, 1 << 16) or b"", re.MULTILINE)
     return int(match[1]) if match is not None else None
-
-
-def _vmstat() -> bytes:
-    try:
-        with open("/proc/vmstat", "rb") as file:
-            return file.read()
-    except OSError:
-        return b""

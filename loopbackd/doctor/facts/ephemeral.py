@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from loopbackd.doctor.facts.files import textOf
 from loopbackd.peer.netlink import SocketDiag
 from loopbackd.peer.sockdiag import CONNECTED, SocketRow
 
@@ -100,12 +101,12 @@ def handedOut() -> range:
 def ephemeral() -> Ephemeral:
     """Ask the system; what it does not tell is as Linux has it by itself."""
     ports = handedOut()
-    sockets = parseSockets(_read(_SOCKETS))
-    counters = parseCounters(_read(_COUNTERS))
+    sockets = parseSockets(textOf(_SOCKETS))
+    counters = parseCounters(textOf(_COUNTERS))
     return Ephemeral(
         ports.start,
         ports.stop - 1,
-        parseRanges(_read(f"{_SYSTEM}/ip_local_reserved_ports")),
+        parseRanges(textOf(f"{_SYSTEM}/ip_local_reserved_ports")),
         _numbers("ip_unprivileged_port_start", (1024,))[0],
         sockets.get("tw", 0),
         sockets.get("inuse", 0),
@@ -148,14 +149,6 @@ def parseSockets(text: str) -> Mapping[str, int]:
 
 
 def _numbers(name: str, otherwise: tuple[int, ...]) -> tuple[int, ...]:
-    words = _read(f"{_SYSTEM}/{name}").split()
+    words = textOf(f"{_SYSTEM}/{name}").split()
     isRight = len(words) == len(otherwise) and all(word.isdigit() for word in words)
     return tuple(map(int, words)) if isRight else otherwise
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(65536)
-    except OSError:
-        return ""

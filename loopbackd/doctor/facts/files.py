@@ -7,6 +7,8 @@ import os
 import stat
 from collections.abc import Iterable
 
+from loopbackd.peer.proc import contentOf
+
 
 def regularFile(path: str, limit: int) -> bytes | None:
     """
@@ -39,6 +41,11 @@ def readRegular(path: str, most: int) -> tuple[bytes, os.stat_result]:
             return file.read(most) or b"", status
     finally:
         os.close(descriptor)
+
+
+def textOf(path: str, limit: int = 65536) -> str:
+    """The beginning of a file that the system keeps; empty where it cannot be read."""
+    return (contentOf(path, limit) or b"").decode("utf-8", "replace")
 
 
 def namesIn(directory: str, endings: Iterable[str], limit: int) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from loopbackd.doctor.facts.files import textOf
 from loopbackd.doctor.facts.iptables import parseSaved
 from loopbackd.doctor.facts.nftables import parseRuleset, worded
 from loopbackd.doctor.facts.program import Said, said, whereIs
@@ -86,7 +87,7 @@ def _saves(version: int) -> dict[str, str]:
     name = "ip6tables" if version == 6 else "iptables"
     isLegacy = "legacy" in os.path.basename(os.path.realpath(whereIs(name) or name))
     found = {}
-    if _read(_LEGACY[version]).strip():
+    if textOf(_LEGACY[version]).strip():
         # Without the names in that file there is nothing, and asking would load modules.
         found[f"{name}-legacy-save"] = name if isLegacy else f"{name}-legacy"
     if whereIs(f"{name}-nft-save"):
@@ -129,14 +130,6 @@ def _installed() -> set[str]:
 def _asFarAsSeen() -> frozenset[str]:
     """What there is, as far as everybody may know."""
     found = _installed() | _managers(_ask([_FIREWALLD]))
-    if any(line.strip().lower() == "enabled=yes" for line in _read(_UFW).splitlines()):
+    if any(line.strip().lower() == "enabled=yes" for line in textOf(_UFW).splitlines()):
         found.add("ufw")
     return frozenset(found)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(65536)
-    except OSError:
-        return ""

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from loopbackd.doctor.facts.files import textOf
+from loopbackd.peer.proc import contentOf
+
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCGIFADDR: Final = 0x8915
 _IFF_UP: Final = 1
@@ -47,8 +50,8 @@ def interface(hosts: Iterable[str], name: str = "lo") -> Interface:
     flags = _flags(name)
     isUp = None if flags is None else bool(flags & _IFF_UP)
     missing = frozenset(host for host in hosts if not _canBind(host))
-    known = _read(_IPV6) is not None
-    disabled = tuple(one for one in ("all", name) if _read(_DISABLED.format(one)) == "1\n")
+    known = contentOf(_IPV6) is not None
+    disabled = tuple(one for one in ("all", name) if contentOf(_DISABLED.format(one)) == b"1\n")
     return Interface(isUp, missing, known, disabled)
 
 
@@ -56,7 +59,7 @@ def interfaceOf(host: str) -> str:
     """The name of the interface that has an IP address; empty where none is found."""
     if ":" in host:
         wanted = socket.inet_pton(socket.AF_INET6, host.partition("%")[0]).hex()
-        lines = [line.split() for line in (_read(_IPV6) or "").splitlines()]
+        lines = [line.split() for line in textOf(_IPV6, 1 << 20).splitlines()]
         return next((words[5] for words in lines if len(words) > 5 and words[0] == wanted), "")
     packed = socket.inet_aton(host)
     for _, name in socket.if_nameindex():
@@ -88,11 +91,3 @@ def _canBind(host: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _read(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 20)
-    except OSError:
-        return None

@@ -90,6 +90,9 @@ def examineDaemon(
         own = list(checkItsPort(itself, str(asked), asked.port, holder, row is not None))
     # That nobody listens has been said then, and how to start the daemon on this very port.
     said = {"nothing-listens", "port-of-chance"} if own and row is None else set[str]()
+    # And of a unit that has failed more is said than of its address.
+    if any(unit.active == "failed" for unit in itself.units):
+        said |= {"activation-fails", "socket-unit-rests"}
     return inOrder(
         [
             *own,

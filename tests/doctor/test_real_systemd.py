@@ -228,6 +228,20 @@ def test_a_service_that_fails_for_every_client(inside: Inside, unit: Units) -> N
         assert one["remedy"][-1] == "then systemctl start broken.socket"
 
 
+def test_our_own_units(inside: Inside, unit: Units) -> None:
+    """That they have failed is said of the daemon, and not once more of its address."""
+    unit("loopbackd", "127.0.0.1:62893", runs="/bin/false")
+
+    def wrong() -> list[str]:
+        found = json.loads(inside.run("doctor", "--json")[1])["findings"]
+        return [one["kind"] for one in found if one["severity"] == "problem"]
+
+    assert "activation-fails" in wrong()
+    after = wrong()
+    assert after.count("unit-failed") == 2 and "daemon-not-running" in after
+    assert not {"activation-fails", "socket-unit-rests", "nothing-listens"} & set(after)
+
+
 def test_a_socket_unit_that_is_not_started(inside: Inside, unit: Units) -> None:
     """Systemd has read it, here since another unit is to start after it; it does not listen."""
     number = unit("rests", "{}")

@@ -19,6 +19,14 @@ from twisted.internet.interfaces import ISSLTransport
 
 from loopbackd.tls.certificates import addressIn, certificatePEM, fingerprint
 
+UNREADABLE: Final = (
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    ValueError,
+    LookupError,
+)
+"""What cryptography raises where the extensions of a certificate make no sense to it."""
+
 _LONGEST_REASON: Final = 200
 
 
@@ -151,7 +159,7 @@ def identify(certificate: x509.Certificate, name: str) -> Identity:
     except VerificationError as error:
         missed = ", ".join(type(one).__name__ for one in error.errors)
         return Identity(name, kind, False, missed[:_LONGEST_REASON])
-    except (CertificateError, x509.DuplicateExtension, ValueError) as error:
+    except (CertificateError, *UNREADABLE) as error:
         return Identity(name, kind, False, str(error)[:_LONGEST_REASON])
     return Identity(name, kind, True)
 
@@ -160,7 +168,7 @@ def namesIn(certificate: x509.Certificate) -> list[tuple[str, str]]:
     """Its subject alternative names, each as a kind (C{dns}, C{ip}, ...) and a value."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return []
     return [(_KINDS.get(type(name), "other"), str(name.value)) for name in extension.value]
 

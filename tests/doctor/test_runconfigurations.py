@@ -99,8 +99,10 @@ LAUGHS = (
         "",
         "<a>",
         "\x00",
+        '<?xml version="1.0" encoding="nobody-knows"?><a/>',
+        '<?xml version="1.0" encoding="base64"?><a/>',
     ],
-    ids=["laughs", "file", "fetched", "type", "entity", "empty", "open", "nul"],
+    ids=["laughs", "file", "fetched", "type", "entity", "empty", "open", "nul", "unknown", "coded"],
 )
 def test_harm(text: str) -> None:
     """No document type, so no entity; and no file that is not one."""

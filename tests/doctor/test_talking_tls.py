@@ -347,15 +347,47 @@ def test_certificates_that_cannot_be_read(
     tmp_path: Path, program: Program, was: bytes, is_: bytes
 ) -> None:
     """OpenSSL serves them, and what reads them here does not: that is told, and is no crash."""
+    files = odd(tmp_path, was, is_)
+    with opensslServer(program("openssl"), "-www", *files) as port:
+        assert wrong(look(port)) == ["certificate-unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("was", "is_", "kinds_"),
+    [
+        (b"\x82\x09localhost", b"\xa3\x09localhost", ["certificate-common-name-only"]),
+        (b"\x82\x09localhost", b"\xa4\x09localhost", ["certificate-common-name-only"]),
+        (b"\x02\x01\x07", b"\x02\x01\x00", []),
+        (b"\x02\x01\x07", b"\x02\x01\x87", []),
+    ],
+    ids=["a name of X.400", "a directory name that is none", "number 0", "a number below 0"],
+)
+def test_certificates_that_are_odd(
+    tmp_path: Path,
+    program: Program,
+    was: bytes,
+    is_: bytes,
+    kinds_: list[str],
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """What cannot be read of them is not there, and nothing else is said of them to anybody."""
+    files = odd(tmp_path, was, is_)
+    with opensslServer(program("openssl"), "-www", *files) as port:
+        found = wrong(look(port))
+    assert found == [*kinds_, "certificate-issuer-missing"]
+    assert not list(recwarn)
+
+
+def odd(directory: Path, was: bytes, is_: bytes) -> list[str]:
+    """OpenSSL's options for a certificate in which something was replaced by something else."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     made = x509.CertificateBuilder(name, name, key.public_key(), 7, NOW - DAY, NOW + 30 * DAY)
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
     encoded = made.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
     assert was in encoded
     text = encodebytes(encoded.replace(was, is_)).decode()
-    shown, secret = tmp_path / "shown.pem", tmp_path / "key.pem"
+    shown, secret = directory / "shown.pem", directory / "key.pem"
     shown.write_text(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
     secret.write_bytes(keyPEM(key))
-    files = ["-cert", str(shown), "-key", str(secret)]
-    with opensslServer(program("openssl"), "-www", *files) as port:
-        assert wrong(look(port)) == ["certificate-unreadable"]
+    return ["-cert", str(shown), "-key", str(secret)]

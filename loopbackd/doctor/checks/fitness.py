@@ -16,6 +16,7 @@ from loopbackd.doctor.checks.trust import isOwnIssuer
 from loopbackd.doctor.facts.judged import Judged
 from loopbackd.doctor.facts.served import Served
 from loopbackd.doctor.finding import Finding, Severity
+from loopbackd.tls.facts import UNREADABLE
 
 _RSA_BITS: Final = 2048
 _EC_BITS: Final = 224
@@ -89,7 +90,7 @@ def checkPurpose(served: Served, judged: Judged) -> Iterator[Finding]:
 def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
     try:
         return certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return None
 
 

@@ -77,7 +77,8 @@ def _entries(content: bytes) -> list[_Entry]:
     parser.EndElementHandler = end
     try:
         parser.Parse(content, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:
+        # The latter for an encoding that nobody knows.
         raise ValueError(f"it is no XML: {error}") from None
     return entries
 

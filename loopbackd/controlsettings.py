@@ -32,7 +32,8 @@ class ControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @ivar max_head: bytes of a request's head.
     @ivar timeout: seconds until a request begins, also behind another, then for all of it, and then
         to take its answer, each.
-    @ivar max_connections: how many may be open at once.
+    @ivar max_connections: how many may be open at once; of those that were let in to nothing, the
+        oldest then makes room.
     @ivar max_services: how many services may be added through it.
     """
 

@@ -47,6 +47,9 @@ class Door:
     """
     Enters connections in the API's own table; strangers never take the place of those who may come.
 
+    Nor does a page, which has the browser of somebody who may come open any number: where there is
+    no room, whoever has waited longest without having been let in to anything makes it.
+
     @param site: knows who may come.
     @param others: the connections of services, whose relays may lead here.
     """
@@ -59,6 +62,9 @@ class Door:
         self._connections = connections
         self._refusals = OncePerSecond(clock)
         self._strangers = 0
+        self._waiting: dict[Connection, None] = {}
+        self._leaving = 0
+        site.whenAdmitted = self._letIn
 
     def admit(self, sock: socket.socket, remote: IAddress) -> Connection | None:
         """See L{loopbackd.net.port.Door}."""
@@ -68,8 +74,8 @@ class Door:
         if isStranger:
             isFull = self._strangers >= _STRANGERS
         else:
-            known = len(self._connections) - self._strangers
-            isFull = known >= self._site.settings.max_connections
+            known = len(self._connections) - self._strangers - self._leaving
+            isFull = known >= self._site.settings.max_connections and not self._makesRoom()
         if isFull:
             resetAndClose(sock)
             untold = self._refusals.take(NAME)
@@ -81,7 +87,31 @@ class Door:
         if isStranger:
             self._strangers += 1
             connection.whenEnded += (self._left,)
+        else:
+            self._waiting[connection] = None
+            connection.whenEnded += (self._letIn,)
         return connection
+
+    def _letIn(self, connection: Connection) -> None:
+        """It has been let in to something, or has ended: it makes no room for others any more."""
+        self._waiting.pop(connection, None)
+
+    def _makesRoom(self) -> bool:
+        """Reset whoever has waited longest; whether there was somebody."""
+        oldest = next(iter(self._waiting), None)
+        if oldest is None or oldest.transport is None:
+            return False
+        self._letIn(oldest)
+        self._leaving += 1
+        oldest.whenEnded += (self._madeRoom,)
+        oldest.abort()
+        untold = self._refusals.take(NAME)
+        if untold is not None:
+            _log.warn("{who} was let in to nothing, and is reset to make room.", who=oldest)
+        return True
+
+    def _madeRoom(self, connection: Connection) -> None:
+        self._leaving -= 1
 
     def flooded(self, howMany: int) -> None:
         """See L{loopbackd.net.port.Door}."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pwd
+from collections.abc import Callable
 from importlib.metadata import version
 from secrets import token_hex
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 from twisted.logger import Logger
 
+from loopbackd.connection import Connection
 from loopbackd.control import shapes
 from loopbackd.control.catalogue import catalogueRoutes
 from loopbackd.control.notes import warnings
@@ -49,7 +51,10 @@ class ControlSite:
     @param watching: what is watched.
     @ivar routes: all of them.
     @ivar token: what our own pages show.
+    @ivar whenAdmitted: is called with the connection of each request that was let in.
     """
+
+    whenAdmitted: Callable[[Connection], object] | None = None
 
     def __init__(self, loopback: Loopback, settings: ControlSettings, watching: Watching) -> None:
         self.allow(settings)
@@ -97,6 +102,8 @@ class ControlSite:
     def find(self, request: Request) -> Found:
         """Who answers; nobody, where whoever asks may not."""
         admit(request, self._uids, self._names, self.token)
+        if self.whenAdmitted is not None and request.on.connection is not None:
+            self.whenAdmitted(request.on.connection)
         found = self.routes.find(request)
         admitTo(request, found.endpoint, self.token)
         return found

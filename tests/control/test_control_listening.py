@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 import pytest_twisted
 from controlled import API, HERE, inThread, reactor, running
 from running import Running, refused, service
+from sockets import until
 from twisted.internet.task import deferLater
 
 from loopbackd.control.listening import check
@@ -68,11 +70,21 @@ async def test_users_who_are_unknown() -> None:
 
 async def untilOpen(api: API, number: int) -> None:
     """Wait until the API has so many connections."""
-    for _ in range(1000):
-        if len(api.control.connections) == number:
-            return
-        await deferLater(reactor, 0.01, lambda: None)
-    raise AssertionError(f"there are {len(api.control.connections)} connections")
+    connections = api.control.connections
+    await until(lambda: len(connections) == number, lambda: list(connections))
+
+
+def asked(client: socket.socket) -> bytes:
+    """The answer to a question; more can be asked."""
+    client.sendall(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return client.recv(4096)
+
+
+def kept(api: API) -> socket.socket:
+    """A connection on which something was asked, and more may be."""
+    client = socket.create_connection(("127.0.0.1", api.port), 10)
+    assert asked(client).startswith(b"HTTP/1.1 200 ")
+    return client
 
 
 @pytest_twisted.ensureDeferred
@@ -94,13 +106,31 @@ async def test_strangers_take_no_room_of_others() -> None:
             api.control.connections.identify = identify
             assert (await api.ask("GET", "/version")).status == 200
             await untilOpen(api, 16)
-            opened += [socket.create_connection(("127.0.0.1", api.port), 10) for _ in range(2)]
+            opened += [await inThread(kept, api) for _ in range(2)]
             await untilOpen(api, 18)
             with pytest.raises((ConnectionError, http.client.HTTPException)):
                 await api.ask("GET", "/version")
         finally:
             for one in opened:
                 one.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_was_let_in_to_nothing_makes_room() -> None:
+    """A page has the user's browser open any number of connections: no program waits for those."""
+    control = ControlSettings(endpoint=HERE, twin=False, max_connections=3)
+    async with running(control=control) as api:
+        with ExitStack() as opened:
+            old = opened.enter_context(await inThread(kept, api))
+            page = b"POST /reset HTTP/1.1\r\nHost: localhost\r\nOrigin: http://a.example\r\n"
+            for said in (b"", b"GET", page + b"Content-Length: 9\r\n\r\n") * 3:
+                last = opened.enter_context(socket.create_connection(("127.0.0.1", api.port), 10))
+                last.sendall(said)
+                assert (await api.ask("GET", "/version")).status == 200
+                await until(lambda: len(api.control.connections) <= 3)
+            # Those who are served stay, and the newest of the others.
+            assert (await inThread(asked, old)).startswith(b"HTTP/1.1 200 ")
+            assert (await inThread(last.recv, 12)) == b"HTTP/1.1 403"
 
 
 @pytest_twisted.ensureDeferred

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,24 @@ def test_who_belongs_to_something_else(serve: Serve, monkeypatch: pytest.MonkeyP
     assert one.process.pid == child and one.belonging == Belonging("other.service")
     monkeypatch.setattr(holderModule, "groupOf", lambda pid: "/system.slice/other.service")
     assert looked(port).apart == ()
+
+
+def test_workers_of_another_user(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They belong to the server that has started them; who was given the socket does not."""
+    _, port = serve("forking")
+    found = until(lambda: len(looked(port).others) == 1 and looked(port), "second process")
+    (child,) = found.others
+    describe, state = holderModule.processOf, holderModule.stateOf
+
+    def worker(pid: int) -> Process | None:
+        one = describe(pid)
+        return replace(one, user="www") if one is not None and pid == child else one
+
+    monkeypatch.setattr(holderModule, "processOf", worker)
+    assert looked(port).apart == ()
+    monkeypatch.setattr(holderModule, "stateOf", lambda pid: replace(state(pid), parent=1))
+    (one,) = looked(port).apart
+    assert (one.process.pid, one.process.user) == (child, "www")
 
 
 def test_many_sockets_of_one_process() -> None:

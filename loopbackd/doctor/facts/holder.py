@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
@@ -58,7 +58,8 @@ class Holder:
     @ivar process: the oldest of the processes that have it, besides systemd; L{None} where none
         can be seen.
     @ivar others: the pids of the rest.
-    @ivar apart: those of the rest that belong to another unit, container or user.
+    @ivar apart: those of the rest that belong to another unit or container, or to another user and
+        were started by none of them.
     @ivar program: the file that the process runs, where only root can have put it there
         (L{rootsProgram}).
     @ivar state: of the process, as C{ps} shows it: C{T} is stopped, C{t} stopped by a debugger.
@@ -242,10 +243,13 @@ def _holder(inode: int, pids: tuple[int, ...], uid: int, group: int) -> Holder:
     )
 
 
-def _apart(first: Process, belonging: Belonging, others: Iterable[Process]) -> Iterator[Companion]:
+def _apart(first: Process, belonging: Belonging, others: Sequence[Process]) -> Iterator[Companion]:
+    family = {first.pid, *(one.pid for one in others)}
     for one in others:
         itsOwn = belongingOf(groupOf(one.pid))
-        if itsOwn != belonging or one.user != first.user:
+        # Servers start workers of another user.
+        isStranger = one.user != first.user and stateOf(one.pid).parent not in family
+        if itsOwn != belonging or isStranger:
             yield Companion(one, itsOwn)
 
 

@@ -12,6 +12,7 @@ from asuser import STRANGER, apart, become, inChild
 
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.examination import examine
+from loopbackd.doctor.facts import attempt
 from loopbackd.doctor.finding import Finding, Severity
 
 PORT = 7777
@@ -24,11 +25,10 @@ cp -a /etc/ufw /etc/default /run
 mount --bind /run/ufw /etc/ufw
 mount --bind /run/default /etc/default
 ufw --force reset
-ufw --force enable
 """
+ENABLE = "ufw --force enable\n"
 WITHOUT_LO = """
 sed -i -E 's/^-A ufw6?-before-(input -i|output -o) lo -j ACCEPT/#&/' /etc/ufw/before*.rules
-ufw reload
 """
 
 
@@ -43,12 +43,14 @@ def sh(commands: str) -> None:
     subprocess.run(f"set -e\n{commands}", shell=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def made(commands: str = "") -> socket.socket:
-    """ufw is on, with files of its own, and somebody listens."""
+def made(commands: str = ENABLE) -> socket.socket:
+    """ufw has files of its own, and somebody listens."""
     apart()
     if ctypes.CDLL(None).unshare(_CLONE_NEWNS):
         raise OSError("no mounts of one's own")
     sh(OWN_FILES + commands)
+    # What comes at all is there before connect(2) returns; this process is nobody else's.
+    attempt.PATIENCE = 0.3
     return socket.create_server(("127.0.0.1", PORT))
 
 
@@ -59,22 +61,22 @@ def wrong() -> list[Finding]:
 
 SITUATIONS = {
     "its rules were flushed": (
-        "iptables -F",
+        f"{ENABLE}iptables -F",
         "table filter, chain INPUT: policy drop",
         "/usr/lib/ufw/ufw-init flush-all && ufw reload",
     ),
     "it drops by its policy": (
-        WITHOUT_LO,
+        WITHOUT_LO + ENABLE,
         "table filter, chain INPUT: policy drop",
         f"ufw prepend allow in on lo to any port {PORT} proto tcp",
     ),
     "it denies a port": (
-        f"{WITHOUT_LO}\nufw deny {PORT}/tcp",
+        f"{WITHOUT_LO}ufw deny {PORT}/tcp\n{ENABLE}",
         "table filter, chain ufw-user-input (reached from chain INPUT)",
         f"ufw prepend allow in on lo to any port {PORT} proto tcp",
     ),
     "it denies what goes out": (
-        f"{WITHOUT_LO}\nufw default deny outgoing\nufw allow {PORT}/tcp",
+        f"{WITHOUT_LO}ufw default deny outgoing\nufw allow {PORT}/tcp\n{ENABLE}",
         "table filter, chain OUTPUT: policy drop",
         f"ufw prepend allow out on lo to any port {PORT} proto tcp",
     ),
@@ -107,7 +109,7 @@ def test_ufw_for_others() -> None:
     """That it is on is known to everybody."""
 
     def examined() -> list[Finding]:
-        kept = made(WITHOUT_LO)
+        kept = made(WITHOUT_LO + ENABLE)
         become(STRANGER)
         found = wrong()
         kept.close()

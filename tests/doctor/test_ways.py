@@ -17,9 +17,15 @@ from asuser import STRANGER, apart, become, inChild
 
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.examination import examine
+from loopbackd.doctor.facts import attempt
 from loopbackd.doctor.finding import Finding, Severity
 
 PORT = 7777
+SOON = 0.3
+"""
+Seconds until no answer is one here: what comes at all within one machine is there before connect(2)
+returns. C{test_examination.py} waits as long as anybody has to.
+"""
 UIDS = pytest.mark.parametrize("uid", [0, STRANGER], ids=["as root", "as another user"])
 
 T = TypeVar("T")
@@ -55,6 +61,7 @@ class Situation:
     @ivar kind: of the finding.
     @ivar seen: what root is told of the rule.
     @ivar remedy: what root's remedy begins with.
+    @ivar patience: seconds until no answer is one.
     """
 
     commands: str
@@ -62,6 +69,7 @@ class Situation:
     seen: str
     remedy: str
     host: str = "127.0.0.1"
+    patience: float = SOON
 
 
 DROPS, REJECTS, PROHIBITS = "firewall-drops", "firewall-rejects", "firewall-prohibits"
@@ -198,6 +206,7 @@ SITUATIONS = {
         f"nft: table inet own, chain in: tcp dport {PORT} reject with icmpx",
         DPORT,
         "::1",
+        attempt.PATIENCE,  # TCP over IPv6 believes it the second time, after a second
     ),
     "nft says that there is no route": Situation(
         nft(f"tcp dport {PORT} reject with icmpx type no-route", template=OUT),
@@ -282,11 +291,15 @@ def _canDoThis(needsRoot: None, program: Callable[..., str]) -> None:
         program(one)
 
 
-def asUser(uid: int, call: Callable[[], T], before: Callable[[], object]) -> T:
+def asUser(
+    uid: int, call: Callable[[], T], before: Callable[[], object], patience: float = SOON
+) -> T:
     """What it returns when that user does it, behind what root has done before."""
 
     def prepare() -> object:
         kept = before()
+        # It is this process's alone, and others' connections are accepted no later than ever.
+        attempt.PATIENCE, attempt._ACCEPTING = patience, SOON
         become(uid)
         return kept
 
@@ -337,7 +350,7 @@ def test_a_firewall(name: str) -> None:
         sh(command(found[0].remedy[0]))
         return found, connects(there.host)
 
-    found, isAllowed = asUser(0, seen, lambda: made(there.commands, there.host))
+    found, isAllowed = asUser(0, seen, lambda: made(there.commands, there.host), there.patience)
     assert [one.kind for one in found] == [there.kind]
     assert any(there.seen in line for line in found[0].evidence), found[0].evidence
     assert command(found[0].remedy[0]).startswith(there.remedy)
@@ -357,7 +370,7 @@ def test_a_firewall_for_others(name: str) -> None:
     def seen() -> list[Finding]:
         return wrong(there.host)
 
-    (one,) = asUser(STRANGER, seen, lambda: made(there.commands, there.host))
+    (one,) = asUser(STRANGER, seen, lambda: made(there.commands, there.host), there.patience)
     assert one.kind == unprivileged(there.kind)
     assert "only root may read the firewall's rules" in one.evidence
     assert "run this as root: it shows the rule itself" in one.remedy

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
-from asuser import STRANGER, asUser
 from sockets import freePort
 
 from loopbackd.doctor.asked import Asked
@@ -25,16 +24,6 @@ needsIPv6 = pytest.mark.skipif(not hasIPv6(), reason="there is no ::1 here")
 
 Look = Callable[[str, int], list[Finding]]
 Kinds = Callable[[str, int], list[str]]
-
-
-@pytest.fixture(params=["as who runs this", "as another user"])
-def look(request: pytest.FixtureRequest) -> Look:
-    """Examines an address, as somebody who may see all and as somebody who may not."""
-    if request.param == "as who runs this":
-        return lambda host, port: examine(Asked(host, port))
-    if os.geteuid() != 0:
-        pytest.skip("only root can be somebody else")
-    return lambda host, port: asUser(STRANGER, lambda: examine(Asked(host, port)))
 
 
 @pytest.fixture

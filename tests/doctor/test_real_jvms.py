@@ -18,6 +18,7 @@ import pytest
 from asuser import STRANGER, asUser
 from javas import JVM, attach, greet, jdwp, resume
 from running import PATIENCE
+from tlsserving import wrong
 
 from loopbackd.debuggers.jdwp import TOOL_OPTIONS, javaOptions
 from loopbackd.doctor.asked import Asked
@@ -33,21 +34,6 @@ Java = Callable[..., JVM]
 Look = Callable[[str, int], list[Finding]]
 
 needsIPv6 = pytest.mark.skipif(not hasIPv6(), reason="there is no ::1 here")
-
-
-@pytest.fixture(params=["as who runs this", "as another user"])
-def look(request: pytest.FixtureRequest) -> Look:
-    """Examines an address, as somebody who may see all and as somebody who may not."""
-    if request.param == "as who runs this":
-        return lambda host, port: examine(Asked(host, port))
-    if os.geteuid() != 0:
-        pytest.skip("only root can be somebody else")
-    return lambda host, port: asUser(STRANGER, lambda: examine(Asked(host, port)))
-
-
-def wrong(findings: Sequence[Finding]) -> list[str]:
-    """The kinds of what is not only a note."""
-    return [one.kind for one in findings if one.severity is not Severity.NOTE]
 
 
 def named(kind: str, findings: Sequence[Finding]) -> Finding:

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 
 @implementer(IReactorFDSet)
-class Real(Clock):
+class Still(Clock):
     """Stands for the real reactor: knows whom it would watch."""
 
     def __init__(self) -> None:
@@ -22,6 +22,10 @@ class Real(Clock):
         self.writing: set[Any] = set()
         self.addReader, self.removeReader = self.reading.add, self.reading.discard
         self.addWriter, self.removeWriter = self.writing.add, self.writing.discard
+
+
+class Real(Still):
+    """The same, and it takes time to look at the time."""
 
     def seconds(self) -> float:
         """Time passes by being looked at."""

@@ -17,26 +17,15 @@ import pytest
 from running import Running, running, until
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import Clock
 
 from loopbackd.connection import Connection
 from loopbackd.connections import Connections
 from loopbackd.net.port import Port, UnixPort
 from loopbackd.net.reactor import Doorway, PlainReactor
 from loopbackd.peer.identity import PeerIdentity
+from net.ends import Still
 
 NOBODY = PeerIdentity(None, 0, None, "", "a test")
-
-
-class Real(Clock):
-    """Stands for the real reactor: knows whom it would watch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reading: set[Any] = set()
-        self.writing: set[Any] = set()
-        self.addReader, self.removeReader = self.reading.add, self.reading.discard
-        self.addWriter, self.removeWriter = self.writing.add, self.writing.discard
 
 
 class Entrance:
@@ -80,7 +69,7 @@ class House:
     """A port, listening for real, and clients; the reactor is worked by hand."""
 
     def __init__(self) -> None:
-        self.real = Real()
+        self.real = Still()
         self.door = Entrance()
         self.factory = Building()
         self.clients: list[socket.socket] = []
@@ -301,7 +290,7 @@ def test_a_port_that_waits_can_be_closed(house: House) -> None:
 
 def test_without_a_door_everybody_comes_in() -> None:
     """As on a reactor of Twisted's; also when descriptors are missing."""
-    real, factory = Real(), Building()
+    real, factory = Still(), Building()
     port: Any = PlainReactor(real).listenTCP(0, factory, interface="127.0.0.1")
     with socket.create_connection(("127.0.0.1", port.getHost().port)) as client:
         port.doRead()
@@ -318,7 +307,7 @@ def test_without_a_door_everybody_comes_in() -> None:
 
 def test_a_wildcard_port_asks_each_stream_for_its_own_address() -> None:
     """A port with one address does not."""
-    real, factory = Real(), Building()
+    real, factory = Still(), Building()
     port: Any = PlainReactor(real).listenTCP(0, factory, interface="")
     assert port.onlyHost is None
     number = port.getHost().port
@@ -333,7 +322,7 @@ def test_a_wildcard_port_asks_each_stream_for_its_own_address() -> None:
 
 def test_a_link_local_peer_keeps_its_scope() -> None:
     """Python leaves it out of the host it reports."""
-    port = Port(0, Factory(), 50, "::1", PlainReactor(Real()))
+    port = Port(0, Factory(), 50, "::1", PlainReactor(Still()))
     port._addressType = IPv6Address
     name = socket.if_indextoname(1)
     assert port._remote(("fe80::1", 7, 0, 1)).host == f"fe80::1%{name}"  # type: ignore[attr-defined]
@@ -343,7 +332,7 @@ def test_a_link_local_peer_keeps_its_scope() -> None:
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_unix_port_takes_its_path_away(tmp_path: Path, gone: bool) -> None:
     """That somebody did so already keeps nothing open."""
-    real = Real()
+    real = Still()
     path = tmp_path / "s"
     port: Any = PlainReactor(real).listenUNIX(str(path), Building())
     assert isinstance(port, UnixPort) and path.is_socket()

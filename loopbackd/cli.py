@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from importlib import import_module
 from importlib.metadata import version as versionOf
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -30,6 +32,16 @@ _COMMANDS: Final = {
 
 class _Commands(click.Group):
     """Imports the one that is asked for."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run it; where its words have no place (a full disk) a line about that is all."""
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EIO):
+                raise
+            click.echo(f"Error: cannot print it: {error.strerror}", err=True)
+            sys.exit(2)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All of them."""

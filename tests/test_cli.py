@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from running import script
 
 from loopbackd.cli import main
 from loopbackd.protocols import registry
@@ -123,3 +126,18 @@ def test_help() -> None:
     result = run("-h")
     assert result.exit_code == 0
     assert "twistd -n loopbackd" in result.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["port", "1"], ["watch", "--once", "--json"]])
+def test_a_full_disk(tmp_path: Path, words: list[str]) -> None:
+    """Whoever cannot print says so in a line, and does not end as if something were found."""
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [script("loopbackd"), *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LOOPBACKD_STATE_DIR": str(tmp_path)},
+            timeout=60,
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == b"Error: cannot print it: No space left on device\n"

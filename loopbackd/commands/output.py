@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def wantsJSON(asked: bool) -> bool:
     """Whether a program reads the answer: it was asked for, or nobody looks."""
-    return asked or not sys.stdout.isatty()
+    return asked or sys.stdout is None or not sys.stdout.isatty()
 
 
 def showJSON(value: Any) -> None:

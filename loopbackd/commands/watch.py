@@ -87,7 +87,7 @@ def watch(
     try:
         if once:
             _once(looks, settings.connections, asJSON, learn)
-        elif asJSON or not sys.stdout.isatty():
+        elif asJSON or sys.stdout is None or not sys.stdout.isatty():
             _lines(looks, settings.interval, asJSON)
         else:
             _live(looks, settings.interval, settings.connections)

@@ -113,7 +113,7 @@ class Scans:
 
     def _forget(self, now: float) -> None:
         for uid, touched in list(self._touches.items()):
-            while touched and touched[0][0] <= now - self._seconds:
+            while touched and not _isWithin(touched[0][0], now, self._seconds):
                 touched.popleft()
             if not touched:
                 del self._touches[uid]
@@ -143,8 +143,13 @@ class Refusals:
         more, self._last = failed - (failed if self._last is None else self._last), failed
         if more > 0:
             self._counts.append((now, more))
-        while self._counts and self._counts[0][0] <= now - self._seconds:
+        while self._counts and not _isWithin(self._counts[0][0], now, self._seconds):
             self._counts.popleft()
         many = sum(count for _, count in self._counts)
         wasTold, self._isTold = self._isTold, many >= self._most
         return many if self._isTold and not wasTold else 0
+
+
+def _isWithin(moment: float, now: float, seconds: float) -> bool:
+    """Whether it is one of the last seconds; none is to come, but where a clock was put back."""
+    return now - seconds < moment <= now

@@ -175,6 +175,20 @@ def test_plainLines(begun, stack):
     assert process.wait(10) == 0
 
 
+def test_nowhereToPrint(state, untilLearned):
+    """Whoever has closed its output has it learn all the same."""
+    process = subprocess.Popen(
+        ["sh", "-c", 'exec "$0" watch --interval 0.1 >&-', script("loopbackd")],
+        stderr=subprocess.PIPE,
+        env=state,
+    )
+    with process:
+        untilLearned()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 def test_aTerminal(begun, stack):
     """On a terminal there are listeners, connections and events, drawn anew each time."""
     _, port = chosen(stack, "0.0.0.0")

@@ -49,6 +49,19 @@ def test_oneself():
     assert scans.found({1: 7}, ourselves=7) == []
 
 
+def test_aClockThatIsPutBack():
+    """What was seen at a time that is still to come is not of the last seconds."""
+    scans = Scans(3, 5.0)
+    refusals = Refusals(10, 5.0)
+    refusals.counted(0, 3600.0)
+    scans.saw([touch(1), touch(2)], 3600.0)
+    assert refusals.counted(9, 3600.0) == 0
+    scans.saw([touch(3)], 60.0)
+    assert scans.suspects(60.0) == {} and scans.found({}) == []
+    assert refusals.counted(18, 60.0) == 0
+    assert refusals.counted(19, 61.0) == 10
+
+
 def test_bounds():
     """A flood of touches, or of users, does not grow without end."""
     scans = Scans(2, 5.0)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from debuggees import debugpyAt, started
 from javas import JVM, jdwp
 from running import until
+from sockets import freePort
 
 from loopbackd.debuggers.debugger import Debugger
 from loopbackd.debuggers.recognising import VARIABLES, debuggersOf
@@ -25,12 +24,6 @@ from loopbackd.watching.judging import debuggerAt
 from loopbackd.watching.programs import read
 
 Start = Callable[..., int]
-
-
-def freePort() -> int:
-    """A port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def listeners(pid: int) -> list[SocketRow]:
@@ -57,25 +50,10 @@ def isSeen(pid: int, port: int, title: str, host: str = "127.0.0.1") -> None:
 def start(stack: ExitStack, tmp_path: Path) -> Start:
     """Start a program that reads until its standard input ends; its pid."""
 
-    def started(*words: str, environ: dict[str, str] | None = None) -> int:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **(environ or {})},
-            cwd=tmp_path,
-            start_new_session=True,
-        )
+    def start(*words: str, environ: dict[str, str] | None = None) -> int:
+        return started(stack, *words, cwd=tmp_path, environ=environ).pid
 
-        def end() -> None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-
-        stack.callback(end)
-        return process.pid
-
-    return started
+    return start
 
 
 @pytest.mark.parametrize(
@@ -128,23 +106,21 @@ def test_java(java: Callable[..., JVM], isVariable: bool) -> None:
     isSeen(jvm.pid, jvm.port, "a Java debugger (jdwp)")
 
 
-def test_debugpy(start: Start, module: Callable[[str], object]) -> None:
+def test_debugpy(stack: ExitStack, module: Callable[[str], object]) -> None:
     """The port is its adapter's, another process of Python."""
     module("debugpy")
     port = freePort()
-    code = "import sys; sys.stdin.read()"
-    pid = start(sys.executable, "-m", "debugpy", "--listen", str(port), "-c", code)
+    pid = debugpyAt(stack, port).pid
     isSeen(adapterOf(port), port, "a Python debugger (debugpy)")
     (own,) = told(pid)
     assert (own.kind, own.port) == ("debugpy", port)
 
 
-def test_debugpy_by_the_program(start: Start, module: Callable[[str], object]) -> None:
+def test_debugpy_by_the_program(stack: ExitStack, module: Callable[[str], object]) -> None:
     """Nothing is asked for on the command line of who calls listen(); the adapter has it."""
     module("debugpy")
     port = freePort()
-    code = f"import debugpy, sys; debugpy.listen(({'127.0.0.1'!r}, {port})); sys.stdin.read()"
-    pid = start(sys.executable, "-c", code)
+    pid = debugpyAt(stack, port, f"import debugpy; debugpy.listen(('127.0.0.1', {port}))").pid
     adapter = adapterOf(port)
     assert told(pid) == [] and adapter != pid
     isSeen(adapter, port, "a Python debugger (debugpy)")

@@ -7,12 +7,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
+from debuggees import debugpyAt, started
 from running import PATIENCE, until
+from sockets import freePort
 
 from loopbackd.doctor.asked import Asked
 from loopbackd.doctor.examination import examine
@@ -46,12 +47,6 @@ def node(stack: ExitStack, program: Callable[..., str]) -> Callable[..., tuple[i
     return start
 
 
-def freePort() -> int:
-    """A port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 def test_node_on_all_addresses(node: Callable[..., tuple[int, int]]) -> None:
     """Its inspector takes whoever comes."""
     pid, port = node(f"--inspect=0.0.0.0:{freePort()}")
@@ -72,14 +67,8 @@ def test_node_on_loopback(node: Callable[..., tuple[int, int]]) -> None:
 def test_node_that_was_opened_by_a_signal(stack: ExitStack, program: Callable[..., str]) -> None:
     """No option says that it listens; as long as it does not, nothing is said of it."""
     port = freePort()
-    process = stack.enter_context(
-        subprocess.Popen(
-            [program("node"), f"--inspect-port=0.0.0.0:{port}", "-e", "process.stdin.resume()"],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-    )
-    stack.callback(process.kill)
+    options = [f"--inspect-port=0.0.0.0:{port}", "-e", "process.stdin.resume()"]
+    process = started(stack, program("node"), *options)
     assert process.pid not in [one.process.pid for one in lookAtDebuggers(SocketDiag()).debuggers]
     # Before it has begun the signal would end it.
     until(lambda: catches(process.pid, signal.SIGUSR1), "handler of SIGUSR1")
@@ -116,13 +105,7 @@ def waits(findings: list[Finding], port: int) -> Finding:
 def test_a_debugger_that_takes_whoever_comes(stack: ExitStack, program: Callable[..., str]) -> None:
     """With C{--once} gdbserver ends when its first connection does; it is not made."""
     port = freePort()
-    words = [program("gdbserver"), "--once", f":{port}", program("cat")]
-    process = stack.enter_context(
-        subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-    )
-    stack.callback(process.kill)
+    process = started(stack, program("gdbserver"), "--once", f":{port}", program("cat"))
     until(lambda: isListenedOn(port), "gdbserver")
     assert f"pid {process.pid} " in waits(examine(Asked("localhost", port)), port).evidence[0]
     # Whoever comes first gets in, and it ends afterwards.
@@ -130,21 +113,11 @@ def test_a_debugger_that_takes_whoever_comes(stack: ExitStack, program: Callable
     assert process.wait(PATIENCE) is not None
 
 
-def test_debugpy_is_not_connected_to(
-    stack: ExitStack, program: Callable[..., str], module: Callable[[str], object]
-) -> None:
+def test_debugpy_is_not_connected_to(stack: ExitStack, module: Callable[[str], object]) -> None:
     """The adapter has the port; its first client is a real one."""
     module("debugpy")
     port = freePort()
-    code = "import sys; sys.stdin.read()"
-    process = stack.enter_context(
-        subprocess.Popen(
-            [sys.executable, "-m", "debugpy", "--listen", str(port), "-c", code],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-    )
-    stack.callback(process.kill)
+    debugpyAt(stack, port)
     until(lambda: isListenedOn(port), "debugpy")
     found = waits(examine(Asked("127.0.0.1", port)), port)
     assert found.says.startswith("A Python debugger (debugpy)")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from loopbackd.doctor.facts.ephemeral import handedOut
@@ -40,6 +41,7 @@ class Looks:
 
     @param environ: says where what is usual is remembered.
     @param learns: whatever is seen is all right.
+    @param spent: the processor time of the thread, in seconds.
     @ivar ephemeral: the ports that this machine hands out.
     @ivar watch: what there is now.
     """
@@ -50,12 +52,13 @@ class Looks:
         rules: Rules,
         environ: Mapping[str, str],
         learns: bool = False,
+        spent: Callable[[], float] = time.thread_time,
     ) -> None:
         self._complaints: list[str] = []
         self.ephemeral = handedOut()
-        self._lookout = Lookout(SocketDiag(), settings.connections)
+        self._lookout = Lookout(SocketDiag(), settings.connections, spent)
         self._memory = Memory(memoryPath(environ), self.ephemeral, self._complaints.append)
-        self.watch = Watch(settings, rules, self._memory, learns)
+        self.watch = Watch(settings, rules, self._memory, learns, spent=spent)
         self._saved = float("-inf")
 
     def look(self, now: float) -> Seen:

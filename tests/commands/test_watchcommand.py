@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pty
-import runpy
 import select
 import signal
 import socket
 import subprocess
-import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -261,23 +258,6 @@ def test_nothingMovesTheCursor(capsys):
     assert json.loads(shown.splitlines()[-1]) == {"says": "\x1b\u202e\x9b"}
 
 
-@pytest.mark.load
-def test_tenThousandSockets(begun, untilLearned):
-    """With 10,000 sockets, and connections that come and go, it takes less than 1 % of a core."""
-    where = Path(__file__).parents[2] / "benchmarks" / "crowd.py"
-    with runpy.run_path(str(where))["crowd"]() as port:
-        process = begun("--json", stdout=subprocess.DEVNULL)
-        untilLearned()
-        time.sleep(2)
-        before, began = _cpu(process.pid), time.monotonic()
-        while time.monotonic() < began + 12:
-            with socket.create_connection(("127.0.0.1", port)):
-                time.sleep(0.05)
-        taken = (_cpu(process.pid) - before) / (time.monotonic() - began)
-        assert process.poll() is None
-    assert taken < 0.01, f"{taken:.2%} of a core"
-
-
 class _Lines:
     """The JSON lines that a process prints."""
 
@@ -291,8 +271,3 @@ class _Lines:
             if wanted(found):
                 return found
         raise AssertionError("it ended")
-
-
-def _cpu(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

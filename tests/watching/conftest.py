@@ -52,10 +52,7 @@ class Looking:
         return found
 
     def until(self, kind, port=None, seconds=60):
-        """
-        The event of that kind, and about that port, once it is told; on a machine full of other
-        programs' sockets that takes a while.
-        """
+        """The event of that kind, and about that port, once it is told."""
         deadline = time.monotonic() + seconds
         while True:
             for event in self.told:
@@ -64,6 +61,11 @@ class Looking:
             assert time.monotonic() < deadline, [(one.kind, one.says) for one in self.told]
             self.look()
             os.sched_yield()
+
+    def connections(self, port):
+        """How many are open at a port, as one more look has it."""
+        self.look()
+        return self.looks.watch.connections.counts[port]
 
     def kindsAt(self, port):
         """What was told of a port."""
@@ -76,7 +78,8 @@ def looking(stack):
 
     def looking(**settings):
         asked = WatchSettings(**settings)
-        looks = Looks(asked, Rules(asked), os.environ)
+        # Looking costs nothing, so that it may be done again at once.
+        looks = Looks(asked, Rules(asked), os.environ, spent=lambda: 0.0)
         stack.callback(looks.close)
         found = Looking(looks)
         found.look()

@@ -9,15 +9,20 @@ import select
 import signal
 import socket
 import subprocess
+import time
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 from running import PATIENCE, script, until
 
 from loopbackd.commands.output import showJSONLine
+from loopbackd.commands.watch import watch as command
 from loopbackd.commands.watchview import Screen, eventLine
 from loopbackd.watching.events import eventOf
+from loopbackd.watching.looks import Seen
 
 
 @pytest.fixture
@@ -256,6 +261,30 @@ def test_nothingMovesTheCursor(capsys):
     assert not {"\x1b", "\u202e", "\x9b"} & set(shown)
     assert "[red]x[/]" in shown
     assert json.loads(shown.splitlines()[-1]) == {"says": "\x1b\u202e\x9b"}
+
+
+def test_itWaitsBetweenLooks(monkeypatch):
+    """However much happens, it looks no more often than it was told to."""
+    began = []
+
+    class Looks:
+        def __init__(self, *those):
+            pass
+
+        def look(self, now):
+            began.append(time.monotonic())
+            if len(began) == 4:
+                raise KeyboardInterrupt
+            return Seen([eventOf("listener-new", "a", now)], (), {}, ())
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("loopbackd.commands.watch.Looks", Looks)
+    monkeypatch.setattr("loopbackd.commands.watch.signal.signal", lambda *those: None)
+    done = CliRunner().invoke(command, ["--json", "--interval", "0.1"])
+    assert done.exit_code == 0 and done.stdout.count("\n") == 3
+    assert all(after - before >= 0.1 for before, after in pairwise(began))
 
 
 class _Lines:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from asuser import apartForAWhile
 from running import script, until
 from sockets import freePort
+
+from loopbackd.peer.netlink import SocketDiag
 
 # Listens at an address, prints the port, and lives until its input ends.
 LISTENER = """
@@ -220,6 +224,37 @@ def test_aBrowserAtNodesInspector(looking, spawn, program, tmp_path):
     for _ in range(10):
         watched.look()
     assert watched.kindsAt(port).count("browser-at-debugger") == 1
+
+
+@pytest.mark.load
+def test_tenThousandSockets(looking, listen, monkeypatch, needsRoot):
+    """Among 10,000 sockets a look reads what is new, and does nothing where nothing is."""
+    asked = []
+    table = SocketDiag.table
+    monkeypatch.setattr(SocketDiag, "table", lambda *those: asked.append(1) or table(*those))
+    server = listen()
+    crowd = Path(__file__).parents[2] / "benchmarks" / "crowd.py"
+    with runpy.run_path(str(crowd))["crowd"]():
+        watched = looking()
+        there = watched.looks.watch.connections
+
+        def isQuiet():
+            """Whether one more look asks for the listeners alone."""
+            before = there.rows
+            asked.clear()
+            watched.look()
+            return there.rows is before and len(asked) == 1
+
+        # Nobody is suspected: all processes need not be looked through.
+        monkeypatch.setattr("loopbackd.watching.programs.findProcesses", None)
+        for _ in range(20):
+            until(isQuiet, "quiet look")
+            before = there.rows
+            with socket.create_connection(server.getsockname()), server.accept()[0]:
+                watched.look()
+            read = [row for key, row in there.rows.items() if row is not before.get(key)]
+            assert len(read) == 2 and len(there.rows) > 10_000
+            assert len(asked) == 3
 
 
 def _chosenPort():

@@ -46,6 +46,9 @@ ALL_STATES: Final = frozenset(TCPState)
 CONNECTED: Final = ALL_STATES - {TCPState.LISTEN, TCPState.CLOSE, TCPState.BOUND_INACTIVE}
 """The states of sockets that have another end, or had one a moment ago."""
 
+LOOPBACK_INTERFACE: Final = 1
+"""The number of C{lo}, in every network namespace (C{net/flow.h})."""
+
 ADDRESSES: Final = slice(2, 42)
 """The part of a key of L{parseTable} that is a socket's addresses, whatever its state."""
 
@@ -60,7 +63,7 @@ _CGROUP: Final = 21  # INET_DIAG_CGROUP_ID
 
 _HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
 _QUESTION: Final = struct.Struct("=IHHIIBBBxIHH16s16sIII")  # nlmsghdr + inet_diag_req_v2
-_ROW: Final = struct.Struct("=BBxxHH16s16s12xIIIII")  # inet_diag_msg
+_ROW: Final = struct.Struct("=BBxxHH16s16sI8xIIIII")  # inet_diag_msg
 _ERRNO: Final = struct.Struct("=i")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _INET: Final = int(AF_INET)
@@ -92,6 +95,7 @@ class SocketRow:
         accepted yet.
     @ivar unsent: bytes that the peer has not confirmed; of a listener, its backlog: one connection
         more than that can wait.
+    @ivar interface: the number of the one it is bound to (C{SO_BINDTODEVICE}); 0 for none.
     @ivar cgroup: of a listener, or of one that is only bound: the inode of the control group's
         directory it was made in; 0 where the kernel does not say.
     """
@@ -106,6 +110,7 @@ class SocketRow:
     received: int = 0
     unsent: int = 0
     cgroup: int = 0
+    interface: int = 0
 
 
 class Reply(NamedTuple):
@@ -232,7 +237,7 @@ def _parseRow(data: bytes, body: int, stop: int) -> SocketRow:
     if stop - body < _ROW.size:
         raise ValueError(f"socket row of {stop - body} bytes, wanted {_ROW.size}")
     (
-        family, number, localPort, remotePort, local, remote,
+        family, number, localPort, remotePort, local, remote, interface,
         expires, received, unsent, uid, inode,
     ) = _ROW.unpack_from(data, body)  # fmt: skip
     state = _STATES.get(number)
@@ -258,6 +263,7 @@ def _parseRow(data: bytes, body: int, stop: int) -> SocketRow:
         received,
         unsent,
         cgroup,
+        interface,
     )
 
 

@@ -109,6 +109,7 @@ def test_all_of_ipv6_alone(stack: ExitStack, found: Look) -> None:
     port = listen(stack, "::")
     (one,) = found("127.0.0.1", port)
     assert one.kind == "listens-elsewhere" and "IPV6_V6ONLY" in one.remedy[1]
+    assert one.remedy[0].startswith("connect to [::1]:")
 
 
 def test_all_addresses(stack: ExitStack, look: Look) -> None:

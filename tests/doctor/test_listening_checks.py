@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -73,6 +74,10 @@ def test_the_most_specific_listener() -> None:
     assert Sockets(80, (six, every)).reachedAt("127.0.0.1") == every
     assert Sockets(80, (six,)).reachedAt("127.0.0.1") == six
     assert Sockets(80, (every,)).reachedAt("::1") is None
+    here, there = replace(every, interface=1), replace(every, interface=2)
+    assert Sockets(80, (every, here, there)).reachedAt("127.0.0.1") == here
+    assert Sockets(80, (there,)).reachedAt("127.0.0.1") is None
+    assert Sockets(80, (there,)).reachedAt("10.7.7.7") == there
 
 
 def test_the_worst_comes_first() -> None:

@@ -428,6 +428,32 @@ def test_a_full_queue_is_no_firewall(uid: int) -> None:
     assert "ListenOverflows is " in one.evidence[0]
 
 
+@UIDS
+@pytest.mark.parametrize("name", ["d0", "lo"])
+def test_a_server_of_one_interface(uid: int, name: str) -> None:
+    """Bound to another one than lo it gets nothing of 127.0.0.1, and no firewall does that."""
+
+    def bound() -> object:
+        apart()
+        sh(ANOTHER)
+        server = socket.socket()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode())
+        server.bind(("0.0.0.0", PORT))
+        server.listen()
+        return server
+
+    found = asUser(uid, lambda: examine(Asked("127.0.0.1", PORT)), bound)
+    kinds = {one.kind for one in found}
+    assert "listens-everywhere" not in kinds
+    if name == "lo":
+        assert not kinds & {"listens-elsewhere", REJECTS}
+    else:
+        (one,) = [one for one in found if not one.severity]
+        assert one.kind == "listens-elsewhere"
+        assert "bound to interface " in one.evidence[1]
+        assert one.remedy[0].startswith(f"connect to port {PORT} at an address of interface ")
+
+
 def elsewhere(rule: str) -> object:
     """Another machine's address that leads nowhere, behind a firewall of this one."""
     apart()

@@ -28,14 +28,22 @@ def message(body, kind=20, flags=0, sequence=7, length=None):
     return struct.pack("=IHHII", size, kind, flags, sequence, 0) + body + bytes(-len(body) % 4)
 
 
-def row(family=socket.AF_INET, state=1, local="127.0.0.1", remote="127.0.0.1", attributes=b""):
+def row(
+    family=socket.AF_INET,
+    state=1,
+    local="127.0.0.1",
+    remote="127.0.0.1",
+    attributes=b"",
+    interface=0,
+):
     """Make one C{inet_diag_msg} from port 4000 to port 80, uid 1000, inode 99."""
     return (
         struct.pack("=BBBB", family, state, 3, 0)
         + struct.pack(">HH", 4000, 80)
         + socket.inet_pton(family, local).ljust(16, b"\0")
         + socket.inet_pton(family, remote).ljust(16, b"\0")
-        + bytes(12)
+        + struct.pack("=I", interface)
+        + bytes(8)
         + struct.pack("=IIIII", 1500, 11, 22, 1000, 99)
         + attributes
     )
@@ -101,6 +109,12 @@ def test_mappedHostIsUnmapped():
     body = row(socket.AF_INET6, local="::ffff:127.0.0.1", remote="::1")
     (found,), _ = parseReply(message(body), 7)
     assert (found.local[0], found.remote[0]) == ("127.0.0.1", "::1")
+
+
+def test_interfaceIsRead():
+    """A socket that is bound to an interface says to which."""
+    (found,), _ = parseReply(message(row(interface=3)), 7)
+    assert found.interface == 3
 
 
 @pytest.mark.parametrize("flag", [0, 1])

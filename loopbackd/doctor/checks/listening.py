@@ -13,8 +13,9 @@ from loopbackd.doctor.facts.holder import Holders, nameOf
 from loopbackd.doctor.facts.sockets import Sockets
 from loopbackd.doctor.finding import Finding, Severity
 from loopbackd.hostport import joined
-from loopbackd.peer.sockdiag import SocketRow
+from loopbackd.peer.sockdiag import LOOPBACK_INTERFACE, SocketRow
 
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _FIRST_ONLY: Final = "some clients try the first address alone (Node.js before version 20)"
 
 
@@ -79,6 +80,8 @@ def checkShadows(
         if reached is None or _isEverywhere(reached):
             continue
         for row in there.listeners:
+            if row.interface:
+                continue
             if _isEverywhere(row) and nameOf(row, holders) != nameOf(reached, holders):
                 yield Finding(
                     "listener-shadowed",
@@ -156,14 +159,27 @@ def _elsewhere(there: Sockets, refused: Sequence[Attempt], holders: Holders) -> 
         f"Port {there.port} is listened on at {places}, not at {wanted}.",
         (
             *(f"{joined(one.host, one.port)}: {one.reason}" for one in refused),
-            *(f"{joined(*row.local)} is {nameOf(row, holders)}" for row in rows),
+            *(f"{joined(*row.local)} is {nameOf(row, holders)}{_bound(row)}" for row in rows),
         ),
         (
-            f"connect to {joined(*rows[0].local)}",
+            f"connect to {_connectable(rows[0])}",
             f"or have the server listen on {wanted}{_allAddresses(rows)}",
         ),
         90,
     )
+
+
+def _bound(row: SocketRow) -> str:
+    number = row.interface
+    return f", bound to interface {number} (SO_BINDTODEVICE; see ip addr)" if number else ""
+
+
+def _connectable(row: SocketRow) -> str:
+    """Where a client gets that listener."""
+    host, port = row.local
+    if row.interface not in (0, LOOPBACK_INTERFACE) and _isEverywhere(row):
+        return f"port {port} at an address of interface {row.interface}"
+    return joined(_LOOPBACK.get(host, host), port)
 
 
 def _allAddresses(rows: Sequence[SocketRow]) -> str:
@@ -183,4 +199,5 @@ def _unseen(there: Sockets) -> Finding:
 
 
 def _isEverywhere(row: SocketRow) -> bool:
-    return ip_address(row.local[0]).is_unspecified
+    isOnlyHere = row.interface == LOOPBACK_INTERFACE
+    return ip_address(row.local[0]).is_unspecified and not isOnlyHere

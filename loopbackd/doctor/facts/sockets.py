@@ -11,7 +11,7 @@ from typing import Final
 from loopbackd.doctor.facts.binding import bindError
 from loopbackd.loglines import reasonOf
 from loopbackd.peer.netlink import SocketDiag
-from loopbackd.peer.sockdiag import SocketRow, TCPState
+from loopbackd.peer.sockdiag import LOOPBACK_INTERFACE, SocketRow, TCPState
 
 _NAMES: Final = {"": "0.0.0.0", "localhost": "127.0.0.1"}
 _MOST_TRIED: Final = 2000
@@ -55,7 +55,8 @@ class Sockets:
         The listener that a connection to an IP address gets.
 
         The most specific one, as the kernel has it: an address of its own before all addresses,
-        IPv4's before IPv6's that takes IPv4 in as well.
+        one that is bound to the interface before others, IPv4's before IPv6's that takes IPv4 in
+        as well.
         """
         wanted = ip_address(host.partition("%")[0])
         found = [row for row in self.listeners if _takes(row, wanted)]
@@ -133,6 +134,8 @@ def _near(port: int) -> Iterator[int]:
 
 
 def _takes(row: SocketRow, wanted: IPv4Address | IPv6Address) -> bool:
+    if wanted.is_loopback and row.interface not in (0, LOOPBACK_INTERFACE):
+        return False
     held = ip_address(row.local[0])
     if held == wanted:
         return True
@@ -141,6 +144,6 @@ def _takes(row: SocketRow, wanted: IPv4Address | IPv6Address) -> bool:
     return held.version == wanted.version or (held.version == 6 and not row.v6only)
 
 
-def _rank(row: SocketRow, wanted: IPv4Address | IPv6Address) -> tuple[bool, bool]:
+def _rank(row: SocketRow, wanted: IPv4Address | IPv6Address) -> tuple[bool, bool, bool]:
     held = ip_address(row.local[0])
-    return held != wanted, held.version != wanted.version
+    return held != wanted, not row.interface, held.version != wanted.version

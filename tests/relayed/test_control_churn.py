@@ -146,8 +146,11 @@ def test_anything_is_asked(relays: Running, redis: RealServer, postgres: RealSer
     Neither server's client has an error, each answer comes within a second, nothing is left.
     """
     port = int(relays.says(r"control: on 127\.0\.0\.1:(\d+)")[1])
-    before, memory = held(relays.process.pid), 0
-    caller = Caller(port, seed=4)
+    caller, memory = Caller(port, seed=4), 0
+    # Who is answered asks a daemon that has begun whole.
+    assert caller.ask("GET", "/version")[0] == 200
+    sockets, pipes = held(relays.process.pid)
+    before = sockets - 1, pipes
     deadline = time.monotonic() + SECONDS
     bench = ("-c", "8", "-n", "500", "-d", "600", "-q", "-t", "ping,set,get,lpush")
     with ThreadPoolExecutor(2) as threads:
